@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ImageLineageStatus is what the operator observed, decided and did. It is
+// written only when something changed.
+type ImageLineageStatus struct {
+	// conditions: Ready, Reconciling and Stalled as kstatus has them; Resolved,
+	// UpToDate and RolledOut tell the details.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status answers.
+	//
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// role is the position in the graph: a followed lineage with a child is a
+	// Base, without one a Service; a produced or tracked one with a child is an
+	// Intermediary, without one an Application.
+	//
+	// +optional
+	Role Role `json:"role,omitempty"`
+
+	// observed is what the registry says now.
+	//
+	// +optional
+	Observed *Observed `json:"observed,omitempty"`
+
+	// current is the accepted revision: what children and workloads get.
+	//
+	// +optional
+	Current *CurrentRevision `json:"current,omitempty"`
+
+	// from is what is known of each parent, by its name in spec.from.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	From []ParentStatus `json:"from,omitempty"`
+
+	// outdatedSince is when the first change appeared that current lacks.
+	//
+	// +optional
+	OutdatedSince *metav1.Time `json:"outdatedSince,omitempty"`
+
+	// waitingFor names the ancestors that have to settle before this lineage is
+	// built, as namespace/name.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	WaitingFor []string `json:"waitingFor,omitempty"`
+
+	// run is the newest PipelineRun: in flight while it has no outcome.
+	//
+	// +optional
+	Run *RunStatus `json:"run,omitempty"`
+
+	// rollout counts the workloads of this namespace that run the lineage.
+	//
+	// +optional
+	Rollout *RolloutStatus `json:"rollout,omitempty"`
+
+	// handled echoes the tokens of the annotations that were answered.
+	//
+	// +optional
+	Handled *Handled `json:"handled,omitempty"`
+
+	// history holds the newest revisions, newest first, and every revision that
+	// a workload or a child still uses.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=revision
+	// +kubebuilder:validation:MaxItems=50
+	History []Revision `json:"history,omitempty"`
+}
+
+// Role is a lineage's position in the graph; it is derived, never declared.
+//
+// +kubebuilder:validation:Enum=Base;Intermediary;Application;Service
+type Role string
+
+// The roles.
+const (
+	// RoleBase is a followed image that others are built on.
+	RoleBase Role = "Base"
+	// RoleIntermediary is a produced or tracked image that others are built on.
+	RoleIntermediary Role = "Intermediary"
+	// RoleApplication is a produced or tracked image that nothing is built on.
+	RoleApplication Role = "Application"
+	// RoleService is a followed image that nothing is built on.
+	RoleService Role = "Service"
+)
+
+// Observed is an answer of the registry.
+type Observed struct {
+	// digest that the tag shows; empty where the tag does not exist.
+	//
+	// +optional
+	Digest Digest `json:"digest,omitempty"`
+
+	// since is when the tag was first seen to show this.
+	//
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
+// Origin says how a revision came about.
+//
+// +kubebuilder:validation:Enum=Followed;Built;Adopted;RolledBack
+type Origin string
+
+// The origins of a revision.
+const (
+	// OriginFollowed is a digest that appeared on a followed or tracked tag.
+	OriginFollowed Origin = "Followed"
+	// OriginBuilt is a digest that one of the lineage's own runs made.
+	OriginBuilt Origin = "Built"
+	// OriginAdopted is a digest that somebody else pushed to a produced tag.
+	OriginAdopted Origin = "Adopted"
+	// OriginRolledBack is an older digest that a person put back under the tag.
+	OriginRolledBack Origin = "RolledBack"
+)
+
+// Revision is one numbered entry of a lineage's history.
+type Revision struct {
+	// revision number, rising; a digest may have more than one.
+	//
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision"`
+
+	// digest of the image.
+	//
+	// +required
+	Digest Digest `json:"digest"`
+
+	// identities by kind: what counts as a change.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	Identities []Identity `json:"identities,omitempty"`
+
+	// reference is what a kubelet can pull: repository@digest.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	Reference string `json:"reference"`
+
+	// origin says how the revision came about.
+	//
+	// +required
+	Origin Origin `json:"origin"`
+
+	// accepted is when the revision became current.
+	//
+	// +required
+	Accepted metav1.MicroTime `json:"accepted"`
+
+	// builtFrom is what the image was made of, where that is proven.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	BuiltFrom []BuiltFrom `json:"builtFrom,omitempty"`
+
+	// roots are the followed references at the top of the ancestry, as the image
+	// contains them.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=reference
+	Roots []Root `json:"roots,omitempty"`
+
+	// template is the hash of the build template that made the image.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	Template string `json:"template,omitempty"`
+
+	// inputs is the hash of everything that the image was made of.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	Inputs string `json:"inputs,omitempty"`
+
+	// reasons why the image was built, the headline first.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Reasons []string `json:"reasons,omitempty"`
+
+	// run is the name of the PipelineRun that built the image.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Run string `json:"run,omitempty"`
+
+	// rolledBackFrom is the revision that a person left when the tag was put
+	// back to an older digest.
+	//
+	// +optional
+	RolledBackFrom int64 `json:"rolledBackFrom,omitempty"`
+}
+
+// CurrentRevision is the accepted revision.
+type CurrentRevision struct {
+	Revision `json:",inline"`
+
+	// short is the digest as people read it: the first twelve characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=12
+	Short string `json:"short"`
+}
+
+// BuiltFrom is one parent as an image contains it.
+type BuiltFrom struct {
+	// name of the parent in spec.from.
+	//
+	// +required
+	Name ParentName `json:"name"`
+
+	// reference is the parent's canonical repository:tag.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=384
+	Reference string `json:"reference"`
+
+	// digest that the build was pinned to.
+	//
+	// +required
+	Digest Digest `json:"digest"`
+
+	// identities of that digest.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	Identities []Identity `json:"identities,omitempty"`
+}
+
+// Root is a followed reference at the top of an ancestry.
+type Root struct {
+	// reference of the root, canonical.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=384
+	Reference string `json:"reference"`
+
+	// digest of the root that is contained.
+	//
+	// +required
+	Digest Digest `json:"digest"`
+
+	// revision is the number of that digest in the root's own lineage; 0 for an
+	// implicit parent, which has no object.
+	//
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+
+	// accepted is when the root's digest was accepted. Roots are ordered by it.
+	//
+	// +required
+	Accepted metav1.MicroTime `json:"accepted"`
+}
+
+// ParentStatus is what is known of one parent.
+type ParentStatus struct {
+	// name of the parent in spec.from.
+	//
+	// +required
+	Name ParentName `json:"name"`
+
+	// reference of the parent, canonical; empty while it does not exist.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=384
+	Reference string `json:"reference,omitempty"`
+
+	// observed is the digest that an implicit parent's tag shows.
+	//
+	// +optional
+	Observed Digest `json:"observed,omitempty"`
+
+	// accepted is the parent's current digest: what a build would be pinned to.
+	//
+	// +optional
+	Accepted Digest `json:"accepted,omitempty"`
+
+	// firstSeen is when accepted was first seen.
+	//
+	// +optional
+	FirstSeen *metav1.MicroTime `json:"firstSeen,omitempty"`
+
+	// baseline is the parent's digest at the moment when an image of unknown
+	// ancestry was taken on; nothing is outdated while the parent shows it.
+	//
+	// +optional
+	Baseline Digest `json:"baseline,omitempty"`
+
+	// error says why the parent is of no use now.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Error string `json:"error,omitempty"`
+}
+
+// RunOutcome says how a run ended for the lineage.
+//
+// +kubebuilder:validation:Enum=Published;Confirmed;Superseded;Failed;Refused;Lost;Discarded
+type RunOutcome string
+
+// The outcomes of a run.
+const (
+	// RunPublished is a run whose image was put under the tag.
+	RunPublished RunOutcome = "Published"
+	// RunConfirmed is a run that made the very image that is current already.
+	RunConfirmed RunOutcome = "Confirmed"
+	// RunSuperseded is a run whose image was left aside because somebody else
+	// moved the tag meanwhile.
+	RunSuperseded RunOutcome = "Superseded"
+	// RunFailed is a run that Tekton reports as failed.
+	RunFailed RunOutcome = "Failed"
+	// RunRefused is a run that succeeded, and whose output was not what it said.
+	RunRefused RunOutcome = "Refused"
+	// RunLost is a run that disappeared before its end was seen.
+	RunLost RunOutcome = "Lost"
+	// RunDiscarded is a run that ended while the lineage was suspended, and whose
+	// inputs are not wanted any more.
+	RunDiscarded RunOutcome = "Discarded"
+)
+
+// RunStatus is the newest PipelineRun of a lineage.
+type RunStatus struct {
+	// name of the PipelineRun.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// number of the revision that the run makes.
+	//
+	// +required
+	Number int64 `json:"number"`
+
+	// attempt counts the runs for one number, from 1.
+	//
+	// +required
+	Attempt int64 `json:"attempt"`
+
+	// inputs is the hash of everything that the run is made of.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=80
+	Inputs string `json:"inputs"`
+
+	// reasons why the run was created, the headline first.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Reasons []string `json:"reasons,omitempty"`
+
+	// started is when the run was created.
+	//
+	// +optional
+	Started *metav1.Time `json:"started,omitempty"`
+
+	// finished is when Tekton completed the run.
+	//
+	// +optional
+	Finished *metav1.Time `json:"finished,omitempty"`
+
+	// outcome is empty while the run is in flight.
+	//
+	// +optional
+	Outcome RunOutcome `json:"outcome,omitempty"`
+
+	// message says what went wrong, and the command that shows the log.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// RolloutStatus counts workloads of the lineage's namespace.
+type RolloutStatus struct {
+	// summary is current/total, as kubectl prints it.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=24
+	Summary string `json:"summary"`
+
+	// total is the number of workloads that run the lineage.
+	//
+	// +optional
+	Total int32 `json:"total"`
+
+	// current is the number of those that run the current digest and are healthy.
+	//
+	// +optional
+	Current int32 `json:"current"`
+
+	// progressing is the number that are on their way to the current digest.
+	//
+	// +optional
+	Progressing int32 `json:"progressing,omitempty"`
+
+	// pending is the number that have the current digest in their template and
+	// cannot start it now: paused, OnDelete, or scaled to zero.
+	//
+	// +optional
+	Pending int32 `json:"pending,omitempty"`
+
+	// drifted is the number that do not run the current digest.
+	//
+	// +optional
+	Drifted int32 `json:"drifted,omitempty"`
+
+	// held is the number that a person set to an older revision.
+	//
+	// +optional
+	Held int32 `json:"held,omitempty"`
+
+	// unknown is the number whose digest belongs to more than one lineage, or
+	// whose pods do not tell yet what they run.
+	//
+	// +optional
+	Unknown int32 `json:"unknown,omitempty"`
+
+	// notes say what to know about single workloads, such as who holds them.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Handled echoes annotation tokens.
+type Handled struct {
+	// check is the last token of imagelineage.dev/check that was answered.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Check string `json:"check,omitempty"`
+
+	// rebuild is the last token of imagelineage.dev/rebuild that was answered.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Rebuild string `json:"rebuild,omitempty"`
+}

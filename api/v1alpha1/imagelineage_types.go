@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// ImageLineage is one moving image reference and what it descends from.
+//
+// Without from it is followed: its tag is polled, and whatever appears there is
+// what children and workloads get. With from and build it is produced: rebuilt
+// whenever a parent moves. With from alone it is tracked: somebody else builds
+// it, and the lineage reports when it is outdated.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=iml,categories=lineage
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.status.role`,description="Position in the graph: Base, Intermediary, Application or Service"
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Reason of the Ready condition"
+// +kubebuilder:printcolumn:name="Digest",type=string,JSONPath=`.status.current.short`,description="Current digest, shortened"
+// +kubebuilder:printcolumn:name="Behind",type=date,JSONPath=`.status.outdatedSince`,description="How long a base has been ahead of this image"
+// +kubebuilder:printcolumn:name="Workloads",type=string,JSONPath=`.status.rollout.summary`,description="Workloads that run the current image, of all that run this lineage"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.spec.image`
+// +kubebuilder:printcolumn:name="Parents",type=string,priority=1,JSONPath=`.spec.from[*].name`
+// +kubebuilder:printcolumn:name="Run",type=string,priority=1,JSONPath=`.status.run.name`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +operator-sdk:csv:customresourcedefinitions:displayName="Image Lineage",resources={{PipelineRun,v1,""},{Deployment,v1,""},{StatefulSet,v1,""},{DaemonSet,v1,""}}
+type ImageLineage struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	//
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the user declares.
+	//
+	// +required
+	Spec ImageLineageSpec `json:"spec"`
+
+	// status is what the operator observed and did.
+	//
+	// +optional
+	Status ImageLineageStatus `json:"status,omitempty"`
+}
+
+// ImageLineageList is a list of ImageLineage objects.
+//
+// +kubebuilder:object:root=true
+type ImageLineageList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ImageLineage `json:"items"`
+}
+
+// ImageLineageSpec declares one moving reference.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.build) || has(self.from)",message="build without from: name at least one parent in spec.from, or remove spec.build to only follow the image"
+type ImageLineageSpec struct {
+	// image is the reference that moves: repository:tag. It cannot be changed;
+	// another image is another lineage.
+	//
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.image is immutable: create another ImageLineage for another image"
+	// +kubebuilder:validation:XValidation:rule="!self.contains('@')",message="spec.image must be a tag that moves, repository:tag, not a digest"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@]*[^/:@]:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="spec.image must name a tag: write repository:tag"
+	// +operator-sdk:csv:customresourcedefinitions:type=spec,displayName="Image"
+	Image ImageReference `json:"image"`
+
+	// poll says how often the registry is asked what the tag shows.
+	//
+	// +optional
+	Poll *Poll `json:"poll,omitempty"`
+
+	// pullSecrets are credentials for reading the image and its implicit
+	// parents. Without any, registries are read anonymously.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	PullSecrets []SecretReference `json:"pullSecrets,omitempty"`
+
+	// allowedChildren says which lineages may name this one in their from.
+	// By default only those of the same namespace.
+	//
+	// +optional
+	AllowedChildren *AllowedChildren `json:"allowedChildren,omitempty"`
+
+	// from names the parents: the images that this one is built on.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.size() < 2 || self.all(p, has(p.as))",message="with two or more parents each needs as: Base (the final stage's) or Builder"
+	// +kubebuilder:validation:XValidation:rule="self.filter(p, has(p.as) && p.as == 'Base').size() <= 1",message="at most one parent can be as: Base, the one of the final stage"
+	// +operator-sdk:csv:customresourcedefinitions:type=spec,displayName="Parents"
+	From []Parent `json:"from,omitempty"`
+
+	// build says how the image is built. Without it the lineage never builds.
+	//
+	// +optional
+	// +operator-sdk:csv:customresourcedefinitions:type=spec,displayName="Build"
+	Build *Build `json:"build,omitempty"`
+
+	// rollout says whether workloads of this namespace that run the image are
+	// moved to its current digest. Without it they are only counted.
+	//
+	// +optional
+	// +operator-sdk:csv:customresourcedefinitions:type=spec,displayName="Rollout"
+	Rollout *Rollout `json:"rollout,omitempty"`
+
+	// suspend stops new builds, publishes and rollouts. Observation goes on, and
+	// a run in flight ends unpublished until the lineage is resumed.
+	//
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Poll says how often a tag is read.
+type Poll struct {
+	// interval between two checks of the tag: at least 10s, by default 15m.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="poll.interval must be at least 10s"
+	Interval *Duration `json:"interval,omitempty"`
+}
+
+// AllowedChildren says which lineages may be built on this one.
+type AllowedChildren struct {
+	// namespaces whose lineages may name this one as a parent.
+	//
+	// +required
+	Namespaces AllowedNamespaces `json:"namespaces"`
+}
+
+// AllowedNamespaces selects namespaces, as Gateway API's allowedRoutes does.
+//
+// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="selector is needed with from: Selector, and allowed with nothing else"
+type AllowedNamespaces struct {
+	// from is Same (only the lineage's own namespace), All, or Selector.
+	//
+	// +required
+	From NamespacesFrom `json:"from"`
+
+	// selector matches the labels of the namespaces that are allowed.
+	//
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// NamespacesFrom is the way in which namespaces are selected.
+//
+// +kubebuilder:validation:Enum=Same;All;Selector
+type NamespacesFrom string
+
+// The ways of selecting namespaces.
+const (
+	// NamespacesSame allows the lineage's own namespace.
+	NamespacesSame NamespacesFrom = "Same"
+	// NamespacesAll allows every namespace.
+	NamespacesAll NamespacesFrom = "All"
+	// NamespacesSelector allows the namespaces that a label selector matches.
+	NamespacesSelector NamespacesFrom = "Selector"
+)
+
+// ParentUse says for what an image is used in a build.
+//
+// +kubebuilder:validation:Enum=Base;Builder
+type ParentUse string
+
+// The uses of a parent.
+const (
+	// ParentBase is the image of the final stage: its layers are in the result.
+	ParentBase ParentUse = "Base"
+	// ParentBuilder is the image of an earlier stage: it makes what is copied.
+	ParentBuilder ParentUse = "Builder"
+)
+
+// Parent is an image that the lineage's image is built on.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.lineageRef) != has(self.image)",message="a parent is either a lineageRef or an image: set exactly one of them"
+type Parent struct {
+	// name of the parent within this lineage; the template's variables use it,
+	// as in $(lineage.from.base.reference).
+	//
+	// +required
+	Name ParentName `json:"name"`
+
+	// as says what the image is used for: Base is the final stage's, Builder an
+	// earlier stage's. A single parent is the Base unless said otherwise.
+	//
+	// +optional
+	As ParentUse `json:"as,omitempty"`
+
+	// lineageRef names another ImageLineage, which must allow this namespace.
+	//
+	// +optional
+	LineageRef *LineageReference `json:"lineageRef,omitempty"`
+
+	// image is followed without an object of its own, at this lineage's interval
+	// and with its pullSecrets.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.contains('@')",message="a parent's image must be a tag that moves, repository:tag, not a digest"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@]*[^/:@]:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="a parent's image must name a tag: write repository:tag"
+	Image ImageReference `json:"image,omitempty"`
+}
+
+// LineageReference names an ImageLineage.
+type LineageReference struct {
+	// name of the lineage.
+	//
+	// +required
+	Name ObjectName `json:"name"`
+
+	// namespace of the lineage; by default the namespace of the one that refers.
+	//
+	// +optional
+	Namespace NamespaceName `json:"namespace,omitempty"`
+}
+
+// Build says how an image is built.
+type Build struct {
+	// pipelineRun is the template of the Tekton PipelineRun that builds the image
+	// and pushes it to $(lineage.output).
+	//
+	// +required
+	PipelineRun PipelineRunTemplate `json:"pipelineRun"`
+
+	// results name the run's results that tell what was pushed.
+	//
+	// +optional
+	Results *BuildResults `json:"results,omitempty"`
+
+	// pushSecrets are credentials for putting the built image under the tag.
+	// By default the pullSecrets. The run itself pushes with the credentials of
+	// its own service account.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	PushSecrets []SecretReference `json:"pushSecrets,omitempty"`
+}
+
+// PipelineRunTemplate is a PipelineRun without its name. The cluster's own Tekton
+// decides what is valid in it.
+type PipelineRunTemplate struct {
+	// metadata holds labels and annotations for the run.
+	//
+	// +optional
+	Metadata *TemplateMetadata `json:"metadata,omitempty"`
+
+	// spec of the run, with pipelineRef or pipelineSpec. In the strings of params
+	// these variables are replaced: $(lineage.image), $(lineage.repository),
+	// $(lineage.tag), $(lineage.output), $(lineage.reasons) and
+	// $(lineage.from.NAME.reference), .digest and .repository.
+	//
+	// +required
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Spec runtime.RawExtension `json:"spec"`
+}
+
+// TemplateMetadata is the metadata that a template may set.
+type TemplateMetadata struct {
+	// labels of the run. Those of imagelineage.dev belong to the operator.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('imagelineage.dev/'))",message="labels of imagelineage.dev are set by the operator"
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// annotations of the run. Those of imagelineage.dev belong to the operator.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('imagelineage.dev/'))",message="annotations of imagelineage.dev are set by the operator"
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// BuildResults name a run's results. The defaults are Tekton Chains' type hints.
+type BuildResults struct {
+	// digest is the result that holds the digest of the pushed image; by default
+	// IMAGE_DIGEST.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Digest string `json:"digest,omitempty"`
+
+	// url is the result that holds the reference that was pushed; by default
+	// IMAGE_URL.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	URL string `json:"url,omitempty"`
+}
+
+// Rollout says what happens to workloads that run the image.
+type Rollout struct {
+	// mode is Patch (move the workloads of this namespace to the current digest)
+	// or None (count and report them only).
+	//
+	// +required
+	Mode RolloutMode `json:"mode"`
+}
+
+// RolloutMode says whether workloads are moved.
+//
+// +kubebuilder:validation:Enum=Patch;None
+type RolloutMode string
+
+// The modes of a rollout.
+const (
+	// RolloutPatch writes repository:tag@digest into the workload's containers.
+	RolloutPatch RolloutMode = "Patch"
+	// RolloutNone writes nothing.
+	RolloutNone RolloutMode = "None"
+)

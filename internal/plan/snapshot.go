@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"time"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Snapshot is everything that a decision about one lineage may look at. It is
+// gathered once, before the decision, and never changes during it.
+type Snapshot struct {
+	// Now is the time of the decision.
+	Now time.Time
+	// Lineage as read, with the status of the last pass. Never modified.
+	Lineage *v1alpha1.ImageLineage
+	// Reference is spec.image in canonical form.
+	Reference reference.Reference
+	// Problem is set where the spec cannot be used at all.
+	Problem *Problem
+	// HasChild is true where another lineage names this one as a parent.
+	HasChild bool
+	// Parents in the order of spec.from.
+	Parents []Parent
+	// Observation is what the registry says of Reference; nil before the first
+	// answer.
+	Observation *Observation
+	// Template is the hash of the build template, empty without a build.
+	Template string
+	// Runs are the lineage's PipelineRuns, in any order.
+	Runs []Run
+	// WaitingFor are the ancestors that have to settle first, namespace/name.
+	WaitingFor []string
+	// Workloads of the lineage's namespace that mention its repository.
+	Workloads []Workload
+	// Claimants are the lineages of that namespace with the same repository,
+	// this one among them.
+	Claimants []Claimant
+}
+
+// Problem is something that a person has to mend.
+type Problem struct {
+	// Reason is one of the API's reasons.
+	Reason string
+	// Message names the field and the cure.
+	Message string
+	// Passing is true where the problem may go away without this lineage being
+	// edited, such as a parent that does not exist yet.
+	Passing bool
+}
+
+// Parent is one entry of spec.from, resolved.
+type Parent struct {
+	// Name of the entry.
+	Name v1alpha1.ParentName
+	// Use is Base or Builder, never empty.
+	Use v1alpha1.ParentUse
+	// Reference is the parent's canonical repository:tag; zero where unknown.
+	Reference reference.Reference
+	// Current is the parent's accepted image; nil while it has none.
+	Current *ParentCurrent
+	// Observed is what an implicit parent's tag shows; empty for a lineageRef.
+	Observed v1alpha1.Digest
+	// Kept are earlier revisions of the parent, by which an image's base
+	// annotation can be proven to belong to it.
+	Kept []v1alpha1.Revision
+	// Problem is set where the parent cannot be used.
+	Problem *Problem
+}
+
+// ParentCurrent is a parent's accepted image.
+type ParentCurrent struct {
+	// Digest that a build is pinned to.
+	Digest v1alpha1.Digest
+	// Identities of that digest; what is compared.
+	Identities []v1alpha1.Identity
+	// Accepted is when the parent's digest became current.
+	Accepted time.Time
+	// Roots of that image; of a root itself, the root.
+	Roots []v1alpha1.Root
+}
+
+// Observation is what the registry says of a tag.
+type Observation struct {
+	// Digest that the tag shows; empty where the tag does not exist or was never
+	// read.
+	Digest v1alpha1.Digest
+	// Absent is true where the registry said that the tag does not exist.
+	Absent bool
+	// Started is when the check began that gave this answer last.
+	Started time.Time
+	// Repeats counts the checks in a row that gave this answer, from 1.
+	Repeats int
+	// Base is the image's own word on what it was built on, if it has one.
+	Base BaseAnnotation
+	// Failure is set while checks fail; the fields above keep the last answer.
+	Failure *Failure
+}
+
+// Answered is true where the registry has said anything yet.
+func (o *Observation) Answered() bool {
+	return o != nil && (o.Absent || o.Digest != "")
+}
+
+// BaseAnnotation is what the manifest annotations org.opencontainers.image.base.*
+// say (OCI image-spec, annotations.md).
+type BaseAnnotation struct {
+	// Name is the base's reference.
+	Name string
+	// Digest of the base.
+	Digest v1alpha1.Digest
+}
+
+// Failure tells of checks that did not succeed.
+type Failure struct {
+	// Reason is one of the API's reasons.
+	Reason string
+	// Message names host and cause, never a response body.
+	Message string
+	// Since is when the first check in a row failed.
+	Since time.Time
+	// Count of checks in a row that failed.
+	Count int
+}
+
+// Build is a run to create: all that it is made of.
+type Build struct {
+	// Name of the PipelineRun.
+	Name string
+	// Number of the revision that it makes.
+	Number int64
+	// Attempt counts the runs for one number, from 1.
+	Attempt int64
+	// Inputs is the hash of what the image is made of.
+	Inputs string
+	// Output is the revision tag to push to, repository:tag.
+	Output string
+	// Expected is what the lineage's tag shows now, or v1alpha1.ExpectedAbsent.
+	Expected string
+	// Template is the hash of the template as written.
+	Template string
+	// Request is the rebuild token that the run answers, if any.
+	Request string
+	// Reasons why, the headline first.
+	Reasons []string
+	// BuiltFrom are the parents that the run is pinned to.
+	BuiltFrom []v1alpha1.BuiltFrom
+	// Roots of those parents.
+	Roots []v1alpha1.Root
+}
+
+// Run is a PipelineRun of the lineage, as observed.
+type Run struct {
+	// Build is what the run was created from, read back from its annotations.
+	Build
+	// Created is when the run was created.
+	Created time.Time
+	// Finished is when it completed; zero while it runs.
+	Finished time.Time
+	// Done is true where the run has completed.
+	Done bool
+	// Succeeded is true where it completed well.
+	Succeeded bool
+	// Digest that the run reported; empty where it reported none.
+	Digest v1alpha1.Digest
+	// URL that the run reported; empty where it reported none.
+	URL string
+	// Message says why the run failed, and which command shows the log.
+	Message string
+}
+
+// Workload is a Deployment, StatefulSet or DaemonSet.
+type Workload struct {
+	// Kind is Deployment, StatefulSet or DaemonSet.
+	Kind string
+	// Namespace and Name of the object.
+	Namespace, Name string
+	// UID of the object.
+	UID string
+	// Created is when the object was created.
+	Created time.Time
+	// Controlled is true where another object controls this one: it is left alone.
+	Controlled bool
+	// Containers, init containers included, in the order of the template.
+	Containers []Container
+	// Remembered is what the rollout annotation says, by container.
+	Remembered map[string]Remembered
+	// Health of the workload.
+	Health Health
+	// HealthMessage says what is being waited for.
+	HealthMessage string
+}
+
+// String names the workload as kubectl does: deployment/web.
+func (w Workload) String() string {
+	return kindPrefix[w.Kind] + w.Name
+}
+
+var kindPrefix = map[string]string{
+	"Deployment":  "deployment/",
+	"StatefulSet": "statefulset/",
+	"DaemonSet":   "daemonset/",
+}
+
+// Health is where a workload stands on its way to its own template.
+type Health string
+
+// The states of health, by the rules of kubectl rollout status.
+const (
+	// Healthy: the template is rolled out and available.
+	Healthy Health = "Healthy"
+	// Progressing: the template is on its way.
+	Progressing Health = "Progressing"
+	// Failed: the template missed its deadline.
+	Failed Health = "Failed"
+	// Pending: the template cannot start now: paused, OnDelete, scaled to zero.
+	Pending Health = "Pending"
+)
+
+// Container is one container of a workload's pod template.
+type Container struct {
+	// Name of the container.
+	Name string
+	// Init is true for an init container.
+	Init bool
+	// Index of the container in its list.
+	Index int
+	// Image as written.
+	Image string
+	// Running are the digests that the pods of this image run, as the kubelet
+	// reports them; a digest may be of an index or of one platform.
+	Running []v1alpha1.Digest
+	// Unreported is true where a pod of this image does not tell yet what it runs.
+	Unreported bool
+	// SetBy is the field manager that owns the image, where one does.
+	SetBy string
+	// SetAt is when that manager last wrote.
+	SetAt time.Time
+}
+
+// Remembered is what the rollout annotation says of one container.
+type Remembered struct {
+	// Lineage that moved the container.
+	Lineage string `json:"lineage"`
+	// From is the image that was there before.
+	From string `json:"from"`
+	// To is the image that was written.
+	To string `json:"to"`
+	// Revision of the lineage that was written.
+	Revision int64 `json:"revision"`
+	// Healthy is whether the workload was healthy before.
+	Healthy bool `json:"healthy"`
+}
+
+// Claimant is a lineage that may own containers of its namespace.
+type Claimant struct {
+	// Name of the lineage.
+	Name string
+	// Reference is its canonical repository:tag.
+	Reference reference.Reference
+	// Acts is true where its rollout mode is Patch and it is not suspended.
+	Acts bool
+	// Current revision; nil while there is none.
+	Current *v1alpha1.Revision
+	// History, newest first, current among it.
+	History []v1alpha1.Revision
+}
+
+// ImageChange is one container to move.
+type ImageChange struct {
+	// Container to change.
+	Container Container
+	// To is the image to write.
+	To string
+	// Memory is what to remember on the workload.
+	Memory Remembered
+}
