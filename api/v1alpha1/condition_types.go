@@ -64,6 +64,11 @@ const (
 	ReasonBuiltFromUnknown = "BuiltFromUnknown"
 	// ReasonNotRolledOut: workloads drift, and rollout does not ask to move them.
 	ReasonNotRolledOut = "NotRolledOut"
+	// ReasonRolloutPending: workloads have the current digest in their template and
+	// cannot start it now: paused, OnDelete, or scaled to zero.
+	ReasonRolloutPending = "RolloutPending"
+	// ReasonRolloutFailed: a workload missed its deadline with the current digest.
+	ReasonRolloutFailed = "RolloutFailed"
 	// ReasonRolledOut: every workload runs current and is healthy.
 	ReasonRolledOut = "RolledOut"
 	// ReasonNoWorkloads: nothing in the namespace runs the lineage.

@@ -428,6 +428,12 @@ type RolloutStatus struct {
 	// +optional
 	Drifted int32 `json:"drifted,omitempty"`
 
+	// failed is the number that have the current digest in their template and
+	// missed their deadline.
+	//
+	// +optional
+	Failed int32 `json:"failed,omitempty"`
+
 	// held is the number that a person set to an older revision.
 	//
 	// +optional

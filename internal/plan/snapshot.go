@@ -30,15 +30,25 @@ type Snapshot struct {
 	Observation *Observation
 	// Template is the hash of the build template, empty without a build.
 	Template string
+	// TemplateProblem is set where no run can be made from the template.
+	TemplateProblem *Problem
 	// Runs are the lineage's PipelineRuns, in any order.
 	Runs []Run
-	// WaitingFor are the ancestors that have to settle first, namespace/name.
-	WaitingFor []string
+	// WaitingFor are the ancestors that have to settle first.
+	WaitingFor []Ancestor
 	// Workloads of the lineage's namespace that mention its repository.
 	Workloads []Workload
 	// Claimants are the lineages of that namespace with the same repository,
 	// this one among them.
 	Claimants []Claimant
+}
+
+// Ancestor is a lineage further up that is going to move.
+type Ancestor struct {
+	// Name is namespace/name.
+	Name string
+	// Since is when it was first outdated; zero where that is not known.
+	Since time.Time
 }
 
 // Problem is something that a person has to mend.

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+// Package controllers is the composition root: what runs in the operator, and
+// what each part is given.
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/imagelineage/imagelineage/controllers/imagelineage"
+	"github.com/imagelineage/imagelineage/controllers/index"
+	"github.com/imagelineage/imagelineage/controllers/rollout"
+)
+
+// Parts are what the controllers need beside the manager.
+type Parts struct {
+	// Client for reads from the cache and for all writes.
+	Client client.Client
+	// Poller tells what tags show.
+	Poller imagelineage.Poller
+	// News from the poller: a lineage whose answer changed.
+	News source.Source
+	// Registry confirms and publishes images.
+	Registry imagelineage.Registry
+	// Runs creates PipelineRuns.
+	Runs imagelineage.Runs
+	// Clock is the time of decisions.
+	Clock clock.PassiveClock
+}
+
+// Setup adds every controller to the manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
+	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+
+	// Decides, builds, publishes, and writes the status of every lineage.
+	lineages := &imagelineage.Reconciler{
+		Client: parts.Client, Live: mgr.GetAPIReader(),
+		Poller: parts.Poller, Registry: parts.Registry, Runs: parts.Runs,
+		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
+	}
+	if err := lineages.SetupWithManager(mgr, parts.News); err != nil {
+		return err
+	}
+
+	// Writes the images of workloads, and nothing else.
+	workloads := &rollout.Reconciler{
+		Client: parts.Client, Events: mgr.GetEventRecorder("imagelineage"),
+	}
+	return workloads.SetupWithManager(mgr)
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package imagelineage
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/controllers/index"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/registry"
+	"github.com/imagelineage/imagelineage/internal/tekton"
+)
+
+// gather reads all that a decision may look at. It is nil for a lineage that is
+// gone: the poller forgets it, and its runs go with it by their owner reference.
+func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*plan.Snapshot, error) {
+	l := &v1alpha1.ImageLineage{}
+	if err := r.Client.Get(ctx, name, l); err != nil {
+		r.Poller.Forget(name)
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !l.DeletionTimestamp.IsZero() {
+		r.Poller.Forget(name)
+		return nil, nil
+	}
+	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l}
+	ref, err := reference.ParseTag(string(l.Spec.Image))
+	if err != nil {
+		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.image: %v", err)}
+		return s, nil
+	}
+	s.Reference = ref
+
+	if err := r.gatherGraph(ctx, s); err != nil {
+		return nil, err
+	}
+	r.gatherTags(s)
+	r.gatherTemplate(ctx, s)
+	if err := r.gatherRuns(ctx, s); err != nil {
+		return nil, err
+	}
+	return s, r.gatherWorkloads(ctx, s)
+}
+
+// gatherTags says which tags to check, and reads the last answer.
+func (r *Reconciler) gatherTags(s *plan.Snapshot) {
+	l := s.Lineage
+	var targets []registry.Target
+	for i, ref := range references(*s) {
+		targets = append(targets, registry.Target{
+			Reference: ref, Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets),
+			Interval: plan.Interval(l), Describe: i == 0 && !plan.Followed(l),
+		})
+	}
+	r.Poller.Follow(ownerOf(l), targets)
+	s.Observation = r.Poller.Latest(ownerOf(l), s.Reference)
+}
+
+// gatherTemplate hashes the template, and has the cluster check it: a template
+// that cannot run is reported when it is written, not when it is needed.
+func (r *Reconciler) gatherTemplate(ctx context.Context, s *plan.Snapshot) {
+	if !plan.Produced(s.Lineage) {
+		return
+	}
+	hash, err := tekton.TemplateHash(s.Lineage.Spec.Build)
+	if err == nil {
+		s.Template = hash
+		err = r.checkTemplate(ctx, s)
+	}
+	s.TemplateProblem = templateProblem(err)
+	if err != nil && s.TemplateProblem == nil {
+		log.FromContext(ctx).V(1).Info("The template could not be checked; creating a run will tell", "cause", err.Error())
+	}
+}
+
+// checkTemplate renders the template with placeholders, so that it is the same
+// question every time and is asked once for each content.
+func (r *Reconciler) checkTemplate(ctx context.Context, s *plan.Snapshot) error {
+	run, err := tekton.Render(s.Lineage, s.Reference, placeholder(s))
+	if err != nil {
+		return err
+	}
+	return r.Runs.Validate(ctx, run)
+}
+
+// nothing stands for a digest that is not known yet.
+const nothing v1alpha1.Digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+func placeholder(s *plan.Snapshot) plan.Build {
+	b := plan.Build{Number: 1, Attempt: 1, Template: s.Template, Expected: v1alpha1.ExpectedAbsent}
+	for _, p := range s.Lineage.Spec.From {
+		b.BuiltFrom = append(b.BuiltFrom, v1alpha1.BuiltFrom{Name: p.Name, Reference: "placeholder.invalid/image:tag", Digest: nothing})
+	}
+	b.Name = plan.RunName(s.Lineage.Name, s.Lineage.UID, 0, "", 0)
+	b.Output = s.Reference.WithTag(plan.OutputTag(s.Reference.Tag, b.Name)).Name()
+	return b
+}
+
+// gatherRuns reads the lineage's runs. A run that is recorded as in flight and is
+// not in the cache may be newer than the cache, or gone: the API server knows.
+func (r *Reconciler) gatherRuns(ctx context.Context, s *plan.Snapshot) error {
+	l := s.Lineage
+	if !plan.Produced(l) && l.Status.Run == nil {
+		return nil
+	}
+	var results *v1alpha1.BuildResults
+	if l.Spec.Build != nil {
+		results = l.Spec.Build.Results
+	}
+	runs, err := tekton.List(ctx, r.Client, l.Namespace, l.UID, results)
+	if err != nil {
+		return fmt.Errorf("listing runs: %w", err)
+	}
+	s.Runs = runs
+	if !plan.InFlight(l.Status.Run) || named(runs, l.Status.Run.Name) {
+		return nil
+	}
+	missing := tekton.Object()
+	err = r.Live.Get(ctx, types.NamespacedName{Namespace: l.Namespace, Name: l.Status.Run.Name}, missing)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading run %s: %w", l.Status.Run.Name, err)
+	}
+	s.Runs = append(s.Runs, tekton.Observe(missing, results))
+	return nil
+}
+
+func named(runs []plan.Run, name string) bool {
+	for _, run := range runs {
+		if run.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// gatherWorkloads reads what may run the lineage: the workloads of its namespace
+// with its repository, and the lineages that have the same repository there.
+func (r *Reconciler) gatherWorkloads(ctx context.Context, s *plan.Snapshot) error {
+	var err error
+	s.Claimants, err = index.Claimants(ctx, r.Client, s.Lineage.Namespace, []string{s.Reference.Repository})
+	if err != nil {
+		return err
+	}
+	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, s.Reference.Repository)
+	return err
+}

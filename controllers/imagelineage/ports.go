@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package imagelineage
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/registry"
+)
+
+// Poller tells what tags show. It remembers answers; asking it costs nothing.
+type Poller interface {
+	// Follow says which tags an owner wants checked, replacing what it said before.
+	Follow(owner types.NamespacedName, targets []registry.Target)
+	// Forget ends all that an owner follows.
+	Forget(owner types.NamespacedName)
+	// Latest is the last answer for an owner's tag; nil before the first.
+	Latest(owner types.NamespacedName, ref reference.Reference) *plan.Observation
+	// Check asks the registry now.
+	Check(refs ...reference.Reference)
+}
+
+// Registry confirms and publishes images.
+type Registry interface {
+	// Credentials reads the named Secrets of a namespace.
+	Credentials(ctx context.Context, namespace string, secrets []string) (registry.Keychain, error)
+	// Head is the digest that a tag shows now.
+	Head(ctx context.Context, ref reference.Reference, keychain registry.Keychain) (string, error)
+	// Publish puts a digest under a tag that still shows what is expected.
+	Publish(ctx context.Context, ref reference.Reference, digest, expected string, keychain registry.Keychain) (registry.Published, error)
+}
+
+// Runs creates PipelineRuns.
+type Runs interface {
+	// Create makes a run; one that exists already is a success.
+	Create(ctx context.Context, run *unstructured.Unstructured) error
+	// Validate asks the cluster whether it would take the run.
+	Validate(ctx context.Context, run *unstructured.Unstructured) error
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+// Package index holds the cache indexes that the controllers share, and the reads
+// that go through them: who has an image, who is built on it, what runs it. Every
+// read costs what it finds, not the size of the fleet.
+package index
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/workload"
+)
+
+// The names of the indexes.
+const (
+	// byReference: lineages by their canonical repository:tag.
+	byReference = "lineage.reference"
+	// byRepository: lineages and workloads by canonical repository.
+	byRepository = "lineage.repository"
+	// byParent: lineages by what their from names, namespace/name of a lineage or
+	// the canonical repository:tag of an image.
+	byParent = "lineage.parent"
+)
+
+// Kinds are empty objects of the workload kinds that can run a lineage.
+func Kinds() []client.Object {
+	return []client.Object{&appsv1.Deployment{}, &appsv1.StatefulSet{}, &appsv1.DaemonSet{}}
+}
+
+// Setup registers the indexes. It is called once, before the cache starts.
+func Setup(ctx context.Context, indexer client.FieldIndexer) error {
+	lineages := map[string]client.IndexerFunc{
+		byReference: func(o client.Object) []string { return referenceOf(o, reference.Reference.Name) },
+		byRepository: func(o client.Object) []string {
+			return referenceOf(o, func(r reference.Reference) string { return r.Repository })
+		},
+		byParent: func(o client.Object) []string { return parentsOf(o.(*v1alpha1.ImageLineage)) },
+	}
+	for field, values := range lineages {
+		if err := indexer.IndexField(ctx, &v1alpha1.ImageLineage{}, field, values); err != nil {
+			return fmt.Errorf("index %s: %w", field, err)
+		}
+	}
+	for _, kind := range Kinds() {
+		if err := indexer.IndexField(ctx, kind, byRepository, workload.Images); err != nil {
+			return fmt.Errorf("index %s of %T: %w", byRepository, kind, err)
+		}
+	}
+	return nil
+}
+
+func referenceOf(o client.Object, part func(reference.Reference) string) []string {
+	ref, err := reference.ParseTag(string(o.(*v1alpha1.ImageLineage).Spec.Image))
+	if err != nil {
+		return nil
+	}
+	return []string{part(ref)}
+}
+
+func parentsOf(l *v1alpha1.ImageLineage) []string {
+	var out []string
+	for _, from := range l.Spec.From {
+		if from.LineageRef != nil {
+			out = append(out, ParentName(l.Namespace, *from.LineageRef).String())
+		} else if ref, err := reference.ParseTag(string(from.Image)); err == nil {
+			out = append(out, ref.Name())
+		}
+	}
+	return out
+}
+
+// PlainRepositories are the canonical repositories of those images of a pod that
+// name no digest: what such a pod runs is known only from its own status.
+func PlainRepositories(pod *corev1.Pod) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for _, c := range containers {
+			if ref, err := reference.Parse(c.Image); err == nil && ref.Digest == "" && !seen[ref.Repository] {
+				seen[ref.Repository] = true
+				out = append(out, ref.Repository)
+			}
+		}
+	}
+	return out
+}
+
+// ParentName is the lineage that a reference names from a child's namespace.
+func ParentName(childNamespace string, ref v1alpha1.LineageReference) types.NamespacedName {
+	name := types.NamespacedName{Namespace: string(ref.Namespace), Name: string(ref.Name)}
+	if name.Namespace == "" {
+		name.Namespace = childNamespace
+	}
+	return name
+}
+
+// Children are the lineages that name a lineage, or its image, as a parent, and
+// those that follow the image which it builds.
+func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]types.NamespacedName, error) {
+	keys := []client.ListOption{client.MatchingFields{byParent: l.Namespace + "/" + l.Name}}
+	if ref, err := reference.ParseTag(string(l.Spec.Image)); err == nil {
+		keys = append(keys, client.MatchingFields{byParent: ref.Name()}, client.MatchingFields{byReference: ref.Name()})
+	}
+	var out []types.NamespacedName
+	for _, key := range keys {
+		found, err := list(ctx, c, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, child := range found {
+			if child.UID != l.UID {
+				out = append(out, client.ObjectKeyFromObject(child))
+			}
+		}
+	}
+	return out, nil
+}
+
+// HasChild is true where another lineage names a lineage, or its image, as a
+// parent.
+func HasChild(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage, ref reference.Reference) (bool, error) {
+	for _, key := range []string{l.Namespace + "/" + l.Name, ref.Name()} {
+		found, err := list(ctx, c, client.MatchingFields{byParent: key})
+		if err != nil {
+			return false, err
+		}
+		for _, child := range found {
+			if child.UID != l.UID {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// Above are the lineages that a lineage is built on, however it names them: by
+// lineageRef, by the image that another lineage builds, or, where it is followed
+// itself, by standing for an image that another lineage builds.
+func Above(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error) {
+	var out []*v1alpha1.ImageLineage
+	for _, from := range l.Spec.From {
+		if from.LineageRef != nil {
+			parent := &v1alpha1.ImageLineage{}
+			err := c.Get(ctx, ParentName(l.Namespace, *from.LineageRef), parent)
+			if client.IgnoreNotFound(err) != nil {
+				return nil, err
+			}
+			if err == nil {
+				out = append(out, parent)
+			}
+			continue
+		}
+		producers, err := producersOf(ctx, c, string(from.Image))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, producers...)
+	}
+	if !plan.Followed(l) {
+		return out, nil
+	}
+	return producersOf(ctx, c, string(l.Spec.Image))
+}
+
+func producersOf(ctx context.Context, c client.Reader, image string) ([]*v1alpha1.ImageLineage, error) {
+	ref, err := reference.ParseTag(image)
+	if err != nil {
+		return nil, nil
+	}
+	producers, err := Producers(ctx, c, ref)
+	if holder := plan.Holder(producers); holder != nil {
+		return []*v1alpha1.ImageLineage{holder}, err
+	}
+	return nil, err
+}
+
+// Producers are the lineages that build an image.
+func Producers(ctx context.Context, c client.Reader, ref reference.Reference) ([]*v1alpha1.ImageLineage, error) {
+	found, err := list(ctx, c, client.MatchingFields{byReference: ref.Name()})
+	var out []*v1alpha1.ImageLineage
+	for _, l := range found {
+		if plan.Produced(l) && l.DeletionTimestamp.IsZero() {
+			out = append(out, l)
+		}
+	}
+	return out, err
+}
+
+func list(ctx context.Context, c client.Reader, opts ...client.ListOption) ([]*v1alpha1.ImageLineage, error) {
+	found := &v1alpha1.ImageLineageList{}
+	if err := c.List(ctx, found, opts...); err != nil {
+		return nil, err
+	}
+	out := make([]*v1alpha1.ImageLineage, 0, len(found.Items))
+	for i := range found.Items {
+		out = append(out, &found.Items[i])
+	}
+	return out, nil
+}

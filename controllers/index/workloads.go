@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package index
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/workload"
+)
+
+// Claimants are the lineages of a namespace with one of the repositories, by name.
+func Claimants(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]plan.Claimant, error) {
+	var out []plan.Claimant
+	for _, repository := range repositories {
+		found, err := list(ctx, c, client.InNamespace(namespace), client.MatchingFields{byRepository: repository})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range found {
+			if claimant, ok := claimantOf(l); ok {
+				out = append(out, claimant)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b plan.Claimant) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
+	ref, err := reference.ParseTag(string(l.Spec.Image))
+	if err != nil || !l.DeletionTimestamp.IsZero() {
+		return plan.Claimant{}, false
+	}
+	claimant := plan.Claimant{
+		Name: l.Name, Reference: ref, History: l.Status.History,
+		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
+	}
+	if l.Status.Current != nil {
+		claimant.Current = &l.Status.Current.Revision
+	}
+	return claimant, true
+}
+
+// Workloads are the workloads of a namespace that mention a repository, with what
+// their pods run.
+func Workloads(ctx context.Context, c client.Reader, namespace, repository string) ([]plan.Workload, error) {
+	var out []plan.Workload
+	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
+		if err := c.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{byRepository: repository}); err != nil {
+			return nil, fmt.Errorf("listing workloads: %w", err)
+		}
+		for _, obj := range objects(list) {
+			w, err := Observe(ctx, c, obj)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, w)
+		}
+	}
+	slices.SortFunc(out, func(a, b plan.Workload) int { return cmp.Compare(a.String(), b.String()) })
+	return out, nil
+}
+
+// WorkloadNames are the workloads of a namespace that mention one of the
+// repositories, by kind.
+func WorkloadNames(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]client.Object, error) {
+	var out []client.Object
+	for _, repository := range repositories {
+		for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
+			if err := c.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{byRepository: repository}); err != nil {
+				return nil, fmt.Errorf("listing workloads: %w", err)
+			}
+			out = append(out, objects(list)...)
+		}
+	}
+	return out, nil
+}
+
+func objects(list client.ObjectList) []client.Object {
+	var out []client.Object
+	switch found := list.(type) {
+	case *appsv1.DeploymentList:
+		for i := range found.Items {
+			out = append(out, &found.Items[i])
+		}
+	case *appsv1.StatefulSetList:
+		for i := range found.Items {
+			out = append(out, &found.Items[i])
+		}
+	case *appsv1.DaemonSetList:
+		for i := range found.Items {
+			out = append(out, &found.Items[i])
+		}
+	}
+	return out
+}
+
+// Observe reads a workload's containers and health, and what its pods run.
+func Observe(ctx context.Context, c client.Reader, obj client.Object) (plan.Workload, error) {
+	w, err := workload.FromObject(obj)
+	if err != nil {
+		return w, err
+	}
+	selector, err := workload.Selector(obj)
+	if err != nil {
+		return w, err
+	}
+	pods := &corev1.PodList{}
+	if err := c.List(ctx, pods, client.InNamespace(obj.GetNamespace()), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return w, fmt.Errorf("listing the pods of %s: %w", w, err)
+	}
+	return workload.Running(w, selector, pods.Items), nil
+}
+
+// LineagesRunning are the lineages of a namespace with one of the repositories.
+func LineagesRunning(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]types.NamespacedName, error) {
+	claimants, err := Claimants(ctx, c, namespace, repositories)
+	var out []types.NamespacedName
+	for _, claimant := range claimants {
+		out = append(out, types.NamespacedName{Namespace: namespace, Name: claimant.Name})
+	}
+	return out, err
+}

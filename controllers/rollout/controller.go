@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+// Package rollout moves workloads to the current digests of the lineages that
+// they run. Its unit is the workload: whatever is due on one, from however many
+// lineages, goes into one patch and one restart.
+//
+// The controller keeps no state. What it wrote is remembered in an annotation on
+// the workload, and everything else is derived; the lineages' counters are the
+// concern of the other controller.
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/controllers/index"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/workload"
+)
+
+// Request names a workload.
+type Request struct {
+	// Kind is Deployment, StatefulSet or DaemonSet.
+	Kind string
+	types.NamespacedName
+}
+
+// Reconciler rolls out to one workload at a time.
+type Reconciler struct {
+	// Client reads from the cache and patches workloads.
+	Client client.Client
+	// Events are told through it.
+	Events events.EventRecorder
+}
+
+// Reconcile writes the images that are due on a workload.
+func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Result, error) {
+	obj := object(req.Kind)
+	if err := r.Client.Get(ctx, req.NamespacedName, obj); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !obj.GetDeletionTimestamp().IsZero() {
+		return reconcile.Result{}, nil
+	}
+	observed, err := index.Observe(ctx, r.Client, obj)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	claimants, err := index.Claimants(ctx, r.Client, req.Namespace, workload.Images(obj))
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	changes := plan.Roll(observed, claimants)
+	if len(changes) == 0 {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, r.move(ctx, obj, changes)
+}
+
+// move writes all changes in one patch, under our own field manager. Where the
+// workload has changed since it was read, its event brings it back.
+func (r *Reconciler) move(ctx context.Context, obj client.Object, changes []plan.ImageChange) error {
+	patch, err := workload.Patch(obj, changes)
+	if err != nil {
+		return fmt.Errorf("patch for %s: %w", client.ObjectKeyFromObject(obj), err)
+	}
+	err = workload.Apply(ctx, r.Client, obj, patch)
+	if errors.Is(err, workload.ErrMoved) {
+		return nil
+	}
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.Events.Eventf(obj, nil, "Normal", v1alpha1.ReasonRollingOut, v1alpha1.ReasonRollingOut, "%s", sentence(changes))
+	return nil
+}
+
+func sentence(changes []plan.ImageChange) string {
+	parts := make([]string, 0, len(changes))
+	for _, change := range changes {
+		short := change.To
+		if ref, err := reference.Parse(change.To); err == nil {
+			short = reference.ShortDigest(ref.Digest)
+		}
+		parts = append(parts, fmt.Sprintf("container %s to revision %d of ImageLineage %s (%s)", change.Container.Name, change.Memory.Revision, change.Memory.Lineage, short))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func object(kind string) client.Object {
+	switch kind {
+	case "StatefulSet":
+		return &appsv1.StatefulSet{}
+	case "DaemonSet":
+		return &appsv1.DaemonSet{}
+	default:
+		return &appsv1.Deployment{}
+	}
+}
+
+func kindOf(obj client.Object) string {
+	switch obj.(type) {
+	case *appsv1.StatefulSet:
+		return "StatefulSet"
+	case *appsv1.DaemonSet:
+		return "DaemonSet"
+	default:
+		return "Deployment"
+	}
+}

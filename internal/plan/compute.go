@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// Compute decides what is true of a lineage and what to do next. At most one
+// step is decided at a time: when it is recorded, the next pass decides the next
+// one from what is then true. So a crash between two steps costs nothing.
+func Compute(s Snapshot) Plan {
+	d := decision{Snapshot: s, subject: Subject{
+		Lineage: s.Lineage, Parents: s.Parents, Template: s.Template,
+		Absent: s.absent(),
+	}}
+	d.plan.Run, d.plan.Problem = s.newestRun(), s.problem()
+	if s.Lineage.Spec.Suspend {
+		d.hold(v1alpha1.ReasonHeldSuspended, "spec.suspend is set: nothing is built, published or rolled out until it is removed")
+	}
+	d.plan.Check = CheckToken(s.Lineage) != handled(s.Lineage).Check
+	d.plan.Registry = d.resolve()
+	stepped := d.finishRun() || d.believeTag()
+	d.judge()
+	if !stepped {
+		d.build()
+	}
+	d.plan.Parents = d.parents()
+	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
+	return d.plan
+}
+
+// decision is a plan in the making.
+type decision struct {
+	Snapshot
+	subject Subject
+	plan    Plan
+	// live is true while a run exists whose end is not recorded.
+	live bool
+}
+
+func (d *decision) hold(reason, format string, args ...any) {
+	if d.plan.Hold == nil {
+		d.plan.Hold = &Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+func (d *decision) busy(reason, format string, args ...any) {
+	if d.plan.Busy.Reason == "" {
+		d.plan.Busy = Busy{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+func (d *decision) stall(reason, format string, args ...any) {
+	if d.plan.Problem == nil {
+		d.plan.Problem = &Problem{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+// judge says how current relates to its parents.
+func (d *decision) judge() {
+	d.plan.Verdicts = Verdicts(d.subject)
+	d.plan.Lineage = d.standing()
+	for _, a := range d.WaitingFor {
+		d.plan.WaitingFor = append(d.plan.WaitingFor, a.Name)
+	}
+}
+
+func (d *decision) standing() Standing {
+	current := d.subject.current()
+	if current == nil {
+		return Standing{UpToDate: Unknown, Reason: v1alpha1.ReasonResolving, Message: "there is no current image yet"}
+	}
+	for _, v := range d.plan.Verdicts {
+		if v.Reason == v1alpha1.ReasonParentChanged || v.Reason == v1alpha1.ReasonTemplateChanged {
+			return Standing{
+				UpToDate: False, Reason: v.Reason, Message: v.Message,
+				Since: since(current.BuiltFrom, current.Roots, d.Parents),
+			}
+		}
+	}
+	if len(d.WaitingFor) > 0 {
+		return d.behindAncestor()
+	}
+	for _, p := range d.Parents {
+		if lookup(current.BuiltFrom, p.Name) == nil {
+			return Standing{
+				UpToDate: Unknown, Reason: v1alpha1.ReasonBuiltFromUnknown,
+				Message: fmt.Sprintf("it cannot be proven on which %s the image was built: nothing is built until that parent moves, or the annotation %s asks for it", p.Name, v1alpha1.RebuildAnnotation),
+			}
+		}
+	}
+	return Standing{UpToDate: True, Reason: v1alpha1.ReasonUpToDate, Message: "built from the parents' current images"}
+}
+
+func (d *decision) behindAncestor() Standing {
+	standing := Standing{
+		UpToDate: False, Reason: v1alpha1.ReasonAncestorOutdated,
+		Message: fmt.Sprintf("%s is behind and comes first", d.WaitingFor[0].Name),
+	}
+	for _, a := range d.WaitingFor {
+		if !a.Since.IsZero() && (standing.Since.IsZero() || a.Since.Before(standing.Since)) {
+			standing.Since = a.Since
+		}
+	}
+	return standing
+}
+
+// build decides what comes of the verdicts: a run, a wait, a hold, or a person.
+func (d *decision) build() {
+	if !Produced(d.Lineage) {
+		return
+	}
+	if d.TemplateProblem != nil && d.plan.Problem == nil {
+		d.plan.Problem = d.TemplateProblem
+	}
+	if len(d.plan.Verdicts) == 0 || d.Lineage.Spec.Suspend || d.plan.Problem != nil {
+		d.waitForAncestors()
+		return
+	}
+	headline := d.plan.Verdicts[0]
+	switch {
+	case d.live:
+		// One run at a time; what it lacks is built when it has ended.
+	case sourceUnknown(d.subject, d.plan.Verdicts):
+		d.stall(v1alpha1.ReasonSourceUnknown, "a rebuild is due (%s), and the current image was pushed by somebody else from a source that is not known: push a new release, or set the annotation %s to build from the template's source", headline.Message, v1alpha1.RebuildAnnotation)
+	case heldByRollback(d.subject, d.plan.Verdicts):
+		d.holdRollback()
+	case failedBefore(d.subject):
+		d.stall(failureReason(d.Lineage.Status.Run), "%s; it is tried again when an input changes, or when the annotation %s asks for it", d.Lineage.Status.Run.Message, v1alpha1.RebuildAnnotation)
+	case d.waitForAncestors(), d.waitForParents():
+	case !d.fresh():
+		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
+	default:
+		d.create()
+	}
+	if current := d.subject.current(); current != nil && current.Origin == v1alpha1.OriginRolledBack && d.plan.Step == nil {
+		d.holdRollback()
+	}
+}
+
+func (d *decision) holdRollback() {
+	d.hold(v1alpha1.ReasonHeldByUser, "the tag was put back to an older image (from revision %d): nothing is built until the tag moves again, a parent moves, or the annotation %s asks for it",
+		d.subject.current().RolledBackFrom, v1alpha1.RebuildAnnotation)
+}
+
+// failureReason is the reason for a run that must not be repeated.
+func failureReason(run *v1alpha1.RunStatus) string {
+	if run.Outcome == v1alpha1.RunRefused {
+		return v1alpha1.ReasonOutputRefused
+	}
+	return v1alpha1.ReasonBuildFailed
+}
+
+// waitForAncestors: the order is simple. A lineage waits while any ancestor is
+// going to move, so that one change of a base builds each descendant once.
+func (d *decision) waitForAncestors() bool {
+	if len(d.WaitingFor) == 0 {
+		return false
+	}
+	d.busy(v1alpha1.ReasonAncestorOutdated, "waiting for %s, which is rebuilt first", d.WaitingFor[0].Name)
+	return true
+}
+
+func (d *decision) waitForParents() bool {
+	for _, p := range d.Parents {
+		if p.Current == nil {
+			d.busy(v1alpha1.ReasonParentNotReady, "spec.from[%s] has no current image yet", p.Name)
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decision) create() {
+	status := d.Lineage.Status
+	b := Build{
+		Number:    lastRevision(d.Lineage) + 1,
+		Attempt:   1,
+		Inputs:    inputs(d.subject),
+		Expected:  string(d.Observation.Digest),
+		Template:  d.Template,
+		Request:   rebuildToken(d.Lineage),
+		Reasons:   reasons(d.plan.Verdicts),
+		BuiltFrom: builtFrom(d.Parents),
+		Roots:     roots(d.Parents),
+	}
+	if d.Observation.Absent {
+		b.Expected = v1alpha1.ExpectedAbsent
+	}
+	if status.Run != nil && status.Run.Number >= b.Number {
+		b.Number, b.Attempt = status.Run.Number, status.Run.Attempt+1
+	}
+	b.Name = RunName(d.Lineage.Name, d.Lineage.UID, b.Number, b.Inputs, b.Attempt)
+	b.Output = d.Reference.WithTag(OutputTag(d.Reference.Tag, b.Name)).Name()
+	d.plan.Step = Create{Build: b}
+	d.busy(v1alpha1.ReasonBuilding, "%s", d.plan.Verdicts[0].Message)
+}

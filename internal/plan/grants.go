@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// Admits is nil where a lineage allows children in a namespace with these labels,
+// and the reason and cure where it does not.
+func Admits(parent *v1alpha1.ImageLineage, namespace string, namespaceLabels map[string]string) *Problem {
+	from, selector := v1alpha1.NamespacesSame, (*metav1.LabelSelector)(nil)
+	if allowed := parent.Spec.AllowedChildren; allowed != nil {
+		from, selector = allowed.Namespaces.From, allowed.Namespaces.Selector
+	}
+	switch from {
+	case v1alpha1.NamespacesAll:
+		return nil
+	case v1alpha1.NamespacesSelector:
+		matches, err := metav1.LabelSelectorAsSelector(selector)
+		if err == nil && matches.Matches(labels.Set(namespaceLabels)) {
+			return nil
+		}
+	default:
+		if parent.Namespace == namespace {
+			return nil
+		}
+	}
+	return &Problem{
+		Reason: v1alpha1.ReasonParentNotAllowed, Passing: true,
+		Message: fmt.Sprintf("%s/%s does not allow children in namespace %s: its owner has to admit it in spec.allowedChildren", parent.Namespace, parent.Name, namespace),
+	}
+}
+
+// Holder is the produced lineage that a reference belongs to: the holder of a
+// current image, then the oldest, then the one with the lowest UID.
+func Holder(rivals []*v1alpha1.ImageLineage) *v1alpha1.ImageLineage {
+	var holder *v1alpha1.ImageLineage
+	for _, r := range rivals {
+		if holder == nil || precedes(r, holder) {
+			holder = r
+		}
+	}
+	return holder
+}
+
+func precedes(a, b *v1alpha1.ImageLineage) bool {
+	if has := a.Status.Current != nil; has != (b.Status.Current != nil) {
+		return has
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.UID < b.UID
+}

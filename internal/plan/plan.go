@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"time"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// Plan is what is true of a lineage, what to do about it, and why.
+type Plan struct {
+	// Step is the one thing to do now; nil where there is nothing to do.
+	Step Step
+	// Check asks for the registry's word again, now.
+	Check bool
+	// Verdicts are all the reasons for a build, the headline first.
+	Verdicts []Verdict
+	// Registry is whether the registry tells what the tag shows.
+	Registry Resolution
+	// Lineage is whether current is built from what it should be.
+	Lineage Standing
+	// Problem is what a person has to mend before the lineage can go on.
+	Problem *Problem
+	// Hold is why nothing is done although something is due.
+	Hold *Hold
+	// Busy is what the lineage is doing or waiting for; empty when idle.
+	Busy Busy
+	// WaitingFor are the ancestors that have to settle first.
+	WaitingFor []string
+	// Parents is what to report of each parent.
+	Parents []v1alpha1.ParentStatus
+	// Rollout counts the workloads that run the lineage.
+	Rollout Count
+	// Run is the newest run as observed, to report; nil where there is none.
+	Run *Run
+}
+
+// Verdict is one reason for a build.
+type Verdict struct {
+	// Reason is one of the API's reasons.
+	Reason string
+	// Message says what changed from what to what.
+	Message string
+}
+
+// Reasons of the verdicts, in their order.
+func reasons(verdicts []Verdict) []string {
+	out := make([]string, 0, len(verdicts))
+	for _, v := range verdicts {
+		out = append(out, v.Reason)
+	}
+	return out
+}
+
+// Truth is true, false, or not known.
+type Truth string
+
+// The values of Truth, as conditions spell them.
+const (
+	True    Truth = "True"
+	False   Truth = "False"
+	Unknown Truth = "Unknown"
+)
+
+// Standing is how current relates to its parents.
+type Standing struct {
+	// UpToDate is whether current is built from the parents' current images.
+	UpToDate Truth
+	// Reason is one of the API's reasons.
+	Reason string
+	// Message says it in a sentence.
+	Message string
+	// Since is when the first change appeared that current lacks; zero unless
+	// UpToDate is False.
+	Since time.Time
+}
+
+// Hold is a deliberate wait.
+type Hold struct {
+	// Reason is one of the API's Held… reasons.
+	Reason string
+	// Message says who holds, and how the hold is lifted.
+	Message string
+}
+
+// Busy is something that goes on without a person.
+type Busy struct {
+	// Reason is one of the API's reasons; empty when idle.
+	Reason string
+	// Message says it in a sentence.
+	Message string
+}
+
+// Step is one thing to do. The set is closed: Accept, Create, Publish, Restore
+// and End.
+type Step interface{ step() }
+
+// Accept makes a digest that the tag shows the current revision. It has no effect
+// outside of the status.
+type Accept struct {
+	// Revision to record.
+	Revision v1alpha1.Revision
+	// Reason is one of the API's reasons, for the Event.
+	Reason string
+}
+
+// Create starts a run.
+type Create struct {
+	// Build is all that the run is made of.
+	Build Build
+}
+
+// Publish puts the output of a run under the tag, unless somebody else moved it.
+type Publish struct {
+	// Run that succeeded.
+	Run Run
+}
+
+// Restore puts the current digest back under a tag that has vanished.
+type Restore struct {
+	// Digest to put under the tag.
+	Digest v1alpha1.Digest
+}
+
+// End records how a run ended that made nothing to publish.
+type End struct {
+	// Run that ended. Of a lost one only the name and numbers are known.
+	Run Run
+	// Outcome to record.
+	Outcome v1alpha1.RunOutcome
+	// Message for the status.
+	Message string
+}
+
+func (Accept) step()  {}
+func (Create) step()  {}
+func (Publish) step() {}
+func (Restore) step() {}
+func (End) step()     {}
+
+// Outcome is what became of a step.
+type Outcome struct {
+	// Done is false where the step had no effect and has to be tried again.
+	Done bool
+	// Digest that was published.
+	Digest v1alpha1.Digest
+	// Superseded is true where somebody else had moved the tag.
+	Superseded bool
+	// At is when the effect had ended.
+	At time.Time
+	// Problem is what a person has to mend, where the step was refused.
+	Problem *Problem
+	// Refused is true where a run's output is not what it said.
+	Refused bool
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Roll decides which containers of a workload to move, for all lineages of its
+// namespace together: what is due goes into one patch and one restart.
+func Roll(w Workload, claimants []Claimant) []ImageChange {
+	if w.Controlled {
+		return nil
+	}
+	var changes []ImageChange
+	for _, c := range w.Containers {
+		claim := claimOf(c, claimants)
+		if claim.by == nil || !claim.by.Acts || assess(w, c, claim) != containerDrifted {
+			continue
+		}
+		to := claim.by.Reference.TaggedPinned(string(claim.by.Current.Digest))
+		changes = append(changes, ImageChange{Container: c, To: to, Memory: Remembered{
+			Lineage: claim.by.Name, From: c.Image, To: to,
+			Revision: claim.by.Current.Revision, Healthy: w.Health == Healthy,
+		}})
+	}
+	return changes
+}
+
+// claim is which lineage a container runs.
+type claim struct {
+	// by is the lineage; nil where none, or more than one, has a claim.
+	by *Claimant
+	// ref is the container's image, parsed.
+	ref reference.Reference
+	// unclear lists the lineages that have an equal claim, or a bare digest's
+	// repository: nobody touches the container, and each of them says so.
+	unclear []string
+}
+
+// claimOf finds the lineage that a container runs: by repository and tag, with or
+// without a digest behind it. A bare repository@digest belongs to a lineage only
+// where the digest is one of its revisions and of no other's.
+func claimOf(c Container, claimants []Claimant) claim {
+	ref, err := reference.Parse(c.Image)
+	if err != nil {
+		return claim{}
+	}
+	var matching, sharing []*Claimant
+	for i := range claimants {
+		candidate := &claimants[i]
+		if candidate.Reference.Repository != ref.Repository {
+			continue
+		}
+		sharing = append(sharing, candidate)
+		byTag := ref.Tag != "" && candidate.Reference.Tag == ref.Tag
+		byDigest := ref.Tag == "" && findDigest(candidate.History, v1alpha1.Digest(ref.Digest)) != nil
+		if byTag || byDigest {
+			matching = append(matching, candidate)
+		}
+	}
+	switch {
+	case len(matching) == 1:
+		return claim{by: matching[0], ref: ref}
+	case len(matching) > 1:
+		return claim{ref: ref, unclear: names(matching)}
+	case ref.Tag == "":
+		return claim{ref: ref, unclear: names(sharing)}
+	default:
+		return claim{ref: ref}
+	}
+}
+
+func names(claimants []*Claimant) []string {
+	out := make([]string, 0, len(claimants))
+	for _, c := range claimants {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// containerState is how a container stands to the lineage that it runs.
+type containerState int
+
+const (
+	// containerCurrent: the template asks for the current digest, or its pods run
+	// it already.
+	containerCurrent containerState = iota
+	// containerDrifted: it asks for, or runs, something else.
+	containerDrifted
+	// containerHeld: a person set it to an older revision of the lineage.
+	containerHeld
+	// containerUnknown: it cannot be told yet what the pods run.
+	containerUnknown
+)
+
+func assess(w Workload, c Container, claim claim) containerState {
+	current := claim.by.Current
+	if current == nil {
+		return containerUnknown
+	}
+	digest := v1alpha1.Digest(claim.ref.Digest)
+	switch {
+	case digest == current.Digest:
+		return containerCurrent
+	case digest == "":
+		return assessPlainTag(w, c, *current)
+	}
+	if older := findDigest(claim.by.History, digest); older != nil && setByPerson(w, c, *claim.by, *older) {
+		return containerHeld
+	}
+	return containerDrifted
+}
+
+// assessPlainTag looks at what the pods of a plain tag run: where it is the
+// current digest already, a patch would only restart them.
+func assessPlainTag(w Workload, c Container, current v1alpha1.Revision) containerState {
+	if w.Health == Pending && len(c.Running) == 0 && !c.Unreported {
+		return containerCurrent
+	}
+	for _, digest := range c.Running {
+		if digest != current.Digest {
+			return containerDrifted
+		}
+	}
+	if c.Unreported || len(c.Running) == 0 {
+		return containerUnknown
+	}
+	return containerCurrent
+}
+
+// setByPerson tells a person's rollback from a container that is merely behind.
+// The annotation remembers what we wrote: an older revision than that is
+// somebody's decision. Where we never wrote, it is a decision if it was made when
+// a newer revision was current already.
+func setByPerson(w Workload, c Container, by Claimant, older v1alpha1.Revision) bool {
+	if memory, ok := w.Remembered[c.Name]; ok && memory.Lineage == by.Name {
+		return memory.To != c.Image && memory.Revision > older.Revision
+	}
+	written := c.SetAt
+	if written.IsZero() {
+		written = w.Created
+	}
+	replaced := replacedAt(by.History, older)
+	return !replaced.IsZero() && written.After(replaced)
+}
+
+// replacedAt is when the next revision became current.
+func replacedAt(history []v1alpha1.Revision, r v1alpha1.Revision) time.Time {
+	var next *v1alpha1.Revision
+	for i := range history {
+		if history[i].Revision > r.Revision && (next == nil || history[i].Revision < next.Revision) {
+			next = &history[i]
+		}
+	}
+	if next == nil {
+		return time.Time{}
+	}
+	return next.Accepted.Time
+}
+
+// Count is how the workloads of a lineage stand.
+type Count struct {
+	Total, Current, Progressing, Pending, Drifted, Failed, Held, Unknown int32
+	// Notes say what to know about single workloads.
+	Notes []string
+}
+
+// maxNotes is how many notes the status holds (status.rollout.notes).
+const maxNotes = 8
+
+func (c *Count) note(format string, args ...any) {
+	if len(c.Notes) < maxNotes {
+		c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// Tally counts the workloads that run a lineage. A workload counts once, by its
+// worst container: drifted before held before unknown before its health.
+func Tally(l *v1alpha1.ImageLineage, workloads []Workload, claimants []Claimant) Count {
+	var count Count
+	for _, w := range workloads {
+		if w.Controlled {
+			continue
+		}
+		count.add(l.Name, w, claimants)
+	}
+	return count
+}
+
+func (c *Count) add(lineage string, w Workload, claimants []Claimant) {
+	found := map[containerState]bool{}
+	for _, container := range w.Containers {
+		claim := claimOf(container, claimants)
+		for _, name := range claim.unclear {
+			if name == lineage {
+				found[containerUnknown] = true
+				c.note("%s: container %s belongs to no single lineage (%v): it is left alone", w, container.Name, claim.unclear)
+			}
+		}
+		if claim.by == nil || claim.by.Name != lineage {
+			continue
+		}
+		state := assess(w, container, claim)
+		found[state] = true
+		if state == containerHeld {
+			c.note("%s: container %s was set to an older revision%s: it is left alone until its image changes again", w, container.Name, byWhom(container))
+		}
+	}
+	if len(found) == 0 {
+		return
+	}
+	c.Total++
+	switch {
+	case found[containerDrifted]:
+		c.Drifted++
+	case found[containerHeld]:
+		c.Held++
+	case found[containerUnknown]:
+		c.Unknown++
+	default:
+		c.byHealth(w)
+	}
+}
+
+func (c *Count) byHealth(w Workload) {
+	switch w.Health {
+	case Healthy:
+		c.Current++
+	case Pending:
+		c.Pending++
+		c.note("%s: %s", w, w.HealthMessage)
+	case Failed:
+		c.Failed++
+		c.note("%s: %s", w, w.HealthMessage)
+	default:
+		c.Progressing++
+	}
+}
+
+func byWhom(c Container) string {
+	if c.SetBy == "" {
+		return ""
+	}
+	return " by " + c.SetBy
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"slices"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// newestRun is the run with the highest number and attempt. Runs whose
+// annotations a person has damaged have no number and do not count.
+func (s Snapshot) newestRun() *Run {
+	var newest *Run
+	for i, r := range s.Runs {
+		if r.Number > 0 && (newest == nil || later(r.Number, r.Attempt, newest.Number, newest.Attempt)) {
+			newest = &s.Runs[i]
+		}
+	}
+	return newest
+}
+
+func later(number, attempt, thanNumber, thanAttempt int64) bool {
+	return number > thanNumber || number == thanNumber && attempt > thanAttempt
+}
+
+// finishRun decides about the newest run, and is true where that is the step of
+// this pass, or where it has to wait for the run. What ended is finished before
+// anything else is decided: its output is ours, and must not be taken for
+// somebody else's push.
+func (d *decision) finishRun() bool {
+	run, recorded := d.plan.Run, d.Lineage.Status.Run
+	if run == nil || recorded != nil && !later(run.Number, run.Attempt, recorded.Number, recorded.Attempt) && !sameRun(run, recorded) {
+		return d.lostRun(recorded)
+	}
+	if recorded != nil && sameRun(run, recorded) && recorded.Outcome != "" {
+		return false
+	}
+	d.live = true
+	switch {
+	case !run.Done:
+		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
+		return false
+	case !run.Succeeded:
+		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunFailed, Message: run.Message}
+		return true
+	case d.Lineage.Spec.Suspend || d.Problem != nil:
+		return false
+	case d.unwanted(run, recorded):
+		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "the run ended while the lineage was suspended, and its inputs have moved on"}
+		return true
+	default:
+		d.plan.Step = Publish{Run: *run}
+		d.busy(v1alpha1.ReasonPublishing, "run %s succeeded: its image is put under the tag", run.Name)
+		return true
+	}
+}
+
+func sameRun(run *Run, recorded *v1alpha1.RunStatus) bool {
+	return run.Number == recorded.Number && run.Attempt == recorded.Attempt
+}
+
+// lostRun ends a run that is recorded as in flight and does not exist. The
+// snapshot was read past the cache where it lacked the run, so it is gone.
+func (d *decision) lostRun(recorded *v1alpha1.RunStatus) bool {
+	if !InFlight(recorded) {
+		return false
+	}
+	run := Run{Build: Build{Name: recorded.Name, Number: recorded.Number, Attempt: recorded.Attempt, Inputs: recorded.Inputs, Reasons: recorded.Reasons}}
+	d.plan.Step = End{Run: run, Outcome: v1alpha1.RunLost, Message: "the run disappeared before its end was seen"}
+	return true
+}
+
+// unwanted is true for a run that ended while the lineage was suspended (its end
+// was recorded, but no outcome) and whose inputs are not today's.
+func (d *decision) unwanted(run *Run, recorded *v1alpha1.RunStatus) bool {
+	return recorded != nil && sameRun(run, recorded) && recorded.Finished != nil &&
+		run.Inputs != inputs(d.subject)
+}
+
+// inputs is the hash of what a build would be made of now.
+func inputs(s Subject) string {
+	return InputsHash(string(s.Lineage.Spec.Image), builtFrom(s.Parents), s.Template, rebuildToken(s.Lineage))
+}
+
+// builtFrom pins the parents' current images.
+func builtFrom(parents []Parent) []v1alpha1.BuiltFrom {
+	var out []v1alpha1.BuiltFrom
+	for _, p := range parents {
+		if p.Current == nil {
+			continue
+		}
+		out = append(out, v1alpha1.BuiltFrom{
+			Name: p.Name, Reference: p.Reference.Name(),
+			Digest: p.Current.Digest, Identities: p.Current.Identities,
+		})
+	}
+	return out
+}
+
+// roots merges the parents' roots. Where two parents contain different digests of
+// one root, the image is as old as the older one.
+func roots(parents []Parent) []v1alpha1.Root {
+	oldest := map[string]v1alpha1.Root{}
+	for _, p := range parents {
+		if p.Current == nil {
+			continue
+		}
+		for _, r := range p.Current.Roots {
+			if known, ok := oldest[r.Reference]; !ok || r.Accepted.Before(&known.Accepted) {
+				oldest[r.Reference] = r
+			}
+		}
+	}
+	var out []v1alpha1.Root
+	for _, r := range oldest {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.Root) int {
+		if a.Reference < b.Reference {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// settledRepeats is how often the registry has to say something surprising in a
+// row before it is believed: that a tag is gone, or back at an older digest.
+const settledRepeats = 2
+
+// believeTag decides what to make of what the tag shows, and is true where that
+// is the step of this pass.
+func (d *decision) believeTag() bool {
+	o := d.Observation
+	if !o.Answered() {
+		if d.subject.current() == nil {
+			d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
+		}
+		return false
+	}
+	if !d.fresh() || d.Lineage.Spec.Suspend {
+		return false
+	}
+	if o.Absent {
+		return d.tagGone()
+	}
+	current := d.subject.current()
+	if current != nil && current.Digest == o.Digest {
+		return false
+	}
+	known := findDigest(d.Lineage.Status.History, o.Digest)
+	if known != nil && !d.confirmed("%s is back at an older digest", d.Reference.Name()) {
+		return true
+	}
+	d.plan.Step = d.accept(known)
+	return true
+}
+
+// fresh is false for an answer that was asked for before the last publish had
+// ended: it may tell of the tag as it was before.
+func (d *decision) fresh() bool {
+	if !d.Observation.Answered() {
+		return false
+	}
+	current := d.subject.current()
+	return current == nil || current.Origin != v1alpha1.OriginBuilt ||
+		d.Observation.Started.After(current.Accepted.Time)
+}
+
+// confirmed is true where the registry has repeated a surprising answer. If not,
+// it is asked again, but not while it fails: the poller's own retries do that.
+func (d *decision) confirmed(format string, args ...any) bool {
+	if d.Observation.Repeats >= settledRepeats {
+		return true
+	}
+	d.plan.Check = d.plan.Check || d.Observation.Failure == nil
+	d.busy(v1alpha1.ReasonResolving, format+": asking the registry again", args...)
+	return false
+}
+
+// tagGone decides about a tag that does not exist.
+func (d *decision) tagGone() bool {
+	if !d.confirmed("%s does not exist", d.Reference.Name()) {
+		return true
+	}
+	current := d.subject.current()
+	switch {
+	case current == nil && !Produced(d.Lineage):
+		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry", d.Reference.Name())
+		return false
+	case current == nil, !Produced(d.Lineage), d.plan.Problem != nil:
+		return false
+	default:
+		d.plan.Step = Restore{Digest: current.Digest}
+		return true
+	}
+}
+
+// accept makes the digest that the tag shows a revision. known is the kept
+// revision with that digest, if there is one.
+func (d *decision) accept(known *v1alpha1.Revision) Accept {
+	revision := v1alpha1.Revision{
+		Revision:   lastRevision(d.Lineage) + 1,
+		Digest:     d.Observation.Digest,
+		Identities: IdentityOf(d.Observation.Digest),
+		Reference:  d.Reference.Pinned(string(d.Observation.Digest)),
+		Origin:     v1alpha1.OriginFollowed,
+		Accepted:   metav1.NewMicroTime(d.Now),
+	}
+	reason := v1alpha1.ReasonFollowed
+	switch {
+	case Followed(d.Lineage):
+		revision.Roots = []v1alpha1.Root{d.root(revision)}
+	case Produced(d.Lineage) && known != nil:
+		was := *known
+		revision.Origin, reason = v1alpha1.OriginRolledBack, v1alpha1.ReasonHeldByUser
+		revision.BuiltFrom, revision.Roots = was.BuiltFrom, was.Roots
+		revision.Template, revision.Inputs, revision.Run = was.Template, was.Inputs, was.Run
+		revision.RolledBackFrom = d.leftBehind()
+	default:
+		if Produced(d.Lineage) {
+			revision.Origin, reason = v1alpha1.OriginAdopted, v1alpha1.ReasonAdopted
+		}
+		revision.BuiltFrom, revision.Roots = proven(d.Observation.Base, d.Parents)
+	}
+	d.busy(reason, "%s is %s now", d.Reference.Name(), reference.ShortDigest(string(revision.Digest)))
+	return Accept{Revision: revision, Reason: reason}
+}
+
+// leftBehind is the revision that a rollback leaves. Rolling back twice in a row
+// still leaves the one that the operator would have kept.
+func (d *decision) leftBehind() int64 {
+	current := d.subject.current()
+	if current == nil {
+		return 0
+	}
+	if current.Origin == v1alpha1.OriginRolledBack {
+		return current.RolledBackFrom
+	}
+	return current.Revision
+}
+
+func (d *decision) root(r v1alpha1.Revision) v1alpha1.Root {
+	return v1alpha1.Root{
+		Reference: d.Reference.Name(), Digest: r.Digest, Revision: r.Revision, Accepted: r.Accepted,
+	}
+}
+
+// proven is what an image's own annotation proves of its base: it names the
+// parent's repository and a digest that the parent is known to have had. A
+// digest that nobody knows proves nothing, since it may be that of one platform.
+func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1alpha1.Root) {
+	named, err := reference.Parse(base.Name)
+	if err != nil || base.Digest == "" {
+		return nil, nil
+	}
+	for _, p := range parents {
+		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository {
+			continue
+		}
+		built := v1alpha1.BuiltFrom{Name: p.Name, Reference: p.Reference.Name(), Digest: base.Digest, Identities: IdentityOf(base.Digest)}
+		if p.Current != nil && p.Current.Digest == base.Digest {
+			return []v1alpha1.BuiltFrom{built}, p.Current.Roots
+		}
+		if kept := findDigest(p.Kept, base.Digest); kept != nil {
+			return []v1alpha1.BuiltFrom{built}, kept.Roots
+		}
+	}
+	return nil, nil
+}
+
+// findDigest is the newest revision with a digest.
+func findDigest(history []v1alpha1.Revision, digest v1alpha1.Digest) *v1alpha1.Revision {
+	var newest *v1alpha1.Revision
+	for i := range history {
+		if history[i].Digest == digest && (newest == nil || history[i].Revision > newest.Revision) {
+			newest = &history[i]
+		}
+	}
+	return newest
+}
+
+// lastRevision is the highest number given so far.
+func lastRevision(l *v1alpha1.ImageLineage) int64 {
+	var last int64
+	if l.Status.Current != nil {
+		last = l.Status.Current.Revision.Revision
+	}
+	for _, r := range l.Status.History {
+		last = max(last, r.Revision)
+	}
+	return last
+}
+
+// absent is true where the tag does not exist, and the lineage never had an
+// image: only then is a missing tag a reason to build.
+func (s Snapshot) absent() bool {
+	return s.Observation.Answered() && s.Observation.Absent &&
+		s.Observation.Repeats >= settledRepeats && len(s.Lineage.Status.History) == 0
+}
+
+// problem is what keeps the lineage from being built: its own, or a parent's.
+func (s Snapshot) problem() *Problem {
+	if s.Problem != nil {
+		return s.Problem
+	}
+	for _, p := range s.Parents {
+		if p.Problem != nil {
+			return &Problem{
+				Reason:  p.Problem.Reason,
+				Message: fmt.Sprintf("spec.from[%s]: %s", p.Name, p.Problem.Message),
+				Passing: p.Problem.Passing,
+			}
+		}
+	}
+	return nil
+}
+
+// Published is the revision that a published run makes. It never gets a number
+// that was given already: an adopted release may have taken the run's own.
+func Published(l *v1alpha1.ImageLineage, ref reference.Reference, run Run, digest v1alpha1.Digest, at time.Time) v1alpha1.Revision {
+	return v1alpha1.Revision{
+		Revision:   max(run.Number, lastRevision(l)+1),
+		Digest:     digest,
+		Identities: IdentityOf(digest),
+		Reference:  ref.Pinned(string(digest)),
+		Origin:     v1alpha1.OriginBuilt,
+		Accepted:   metav1.NewMicroTime(at),
+		BuiltFrom:  run.BuiltFrom,
+		Roots:      run.Roots,
+		Template:   run.Template,
+		Inputs:     run.Inputs,
+		Reasons:    run.Reasons,
+		Run:        run.Name,
+	}
+}

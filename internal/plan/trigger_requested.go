@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// requested fires where the rebuild annotation holds a token that was not
+// answered.
+func requested(s Subject) *Verdict {
+	token := rebuildToken(s.Lineage)
+	if token == "" || token == handled(s.Lineage).Rebuild {
+		return nil
+	}
+	return &Verdict{
+		Reason:  v1alpha1.ReasonRequested,
+		Message: fmt.Sprintf("the annotation %s asks for it", v1alpha1.RebuildAnnotation),
+	}
+}
+
+// maxToken is the longest token that the status can echo (status.handled).
+const maxToken = 256
+
+// rebuildToken is the token of the rebuild annotation, cut to what the status can
+// echo.
+func rebuildToken(l *v1alpha1.ImageLineage) string {
+	return cut(l.Annotations[v1alpha1.RebuildAnnotation])
+}
+
+// CheckToken is the token of the check annotation, cut to what the status can
+// echo.
+func CheckToken(l *v1alpha1.ImageLineage) string {
+	return cut(l.Annotations[v1alpha1.CheckAnnotation])
+}
+
+func cut(token string) string {
+	runes := []rune(token)
+	return string(runes[:min(len(runes), maxToken)])
+}
+
+func handled(l *v1alpha1.ImageLineage) v1alpha1.Handled {
+	if l.Status.Handled == nil {
+		return v1alpha1.Handled{}
+	}
+	return *l.Status.Handled
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package status
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/lineage"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Summarize is the status that follows from a snapshot, what was decided on it,
+// and what came of that. It returns a value equal to the one before where nothing
+// changed, so that an idle fleet makes no writes.
+func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLineageStatus {
+	status := *s.Lineage.Status.DeepCopy()
+	status.ObservedGeneration = s.Lineage.Generation
+	status.Role = lineage.RoleOf(plan.Followed(s.Lineage), s.HasChild)
+	status.Observed = observed(status.Observed, s)
+	status.From = p.Parents
+	status.WaitingFor = waitingFor(p)
+	observeRun(&status, p.Run)
+	record(&status, s, p, o)
+	status.OutdatedSince = outdatedSince(status.OutdatedSince, p.Lineage, s.Now)
+	status.Rollout = rollout(p.Rollout)
+	status.Handled = handled(status.Handled, s, p, o)
+	status.History = keep(status.History, status.Current, s.Workloads)
+	setConditions(&status, s, p, o)
+	return status
+}
+
+func observed(before *v1alpha1.Observed, s plan.Snapshot) *v1alpha1.Observed {
+	if !s.Observation.Answered() {
+		return before
+	}
+	if before != nil && before.Digest == s.Observation.Digest {
+		return before
+	}
+	return &v1alpha1.Observed{Digest: s.Observation.Digest, Since: metav1.NewTime(s.Now)}
+}
+
+// maxWaitingFor is how many ancestors the status names (status.waitingFor).
+const maxWaitingFor = 64
+
+func waitingFor(p plan.Plan) []string {
+	return p.WaitingFor[:min(len(p.WaitingFor), maxWaitingFor)]
+}
+
+// observeRun reports the newest run while its end is not recorded.
+func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run) {
+	if run == nil {
+		return
+	}
+	recorded := status.Run
+	if recorded != nil && (recorded.Number > run.Number || recorded.Number == run.Number && recorded.Attempt > run.Attempt) {
+		return
+	}
+	if recorded != nil && recorded.Name == run.Name && recorded.Outcome != "" {
+		return
+	}
+	status.Run = runStatus(*run)
+}
+
+func runStatus(run plan.Run) *v1alpha1.RunStatus {
+	status := &v1alpha1.RunStatus{
+		Name: run.Name, Number: run.Number, Attempt: run.Attempt,
+		Inputs: run.Inputs, Reasons: run.Reasons,
+	}
+	if !run.Created.IsZero() {
+		created := metav1.NewTime(run.Created)
+		status.Started = &created
+	}
+	if run.Done {
+		finished := metav1.NewTime(run.Finished)
+		status.Finished = &finished
+	}
+	return status
+}
+
+// record writes down what a step did.
+func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o plan.Outcome) {
+	switch step := p.Step.(type) {
+	case plan.Accept:
+		become(status, step.Revision)
+	case plan.End:
+		status.Run = runStatus(step.Run)
+		end(status.Run, step.Outcome, step.Message)
+	case plan.Create:
+		if o.Done {
+			status.Run = runStatus(plan.Run{Build: step.Build, Created: o.At})
+		}
+	case plan.Publish:
+		recordPublish(status, s, step.Run, o)
+	}
+}
+
+func recordPublish(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, run plan.Run, o plan.Outcome) {
+	if !o.Done {
+		return
+	}
+	switch {
+	case o.Superseded:
+		end(status.Run, v1alpha1.RunSuperseded, "somebody else moved the tag during the run: that push wins, and this output is left aside")
+	case o.Refused:
+		end(status.Run, v1alpha1.RunRefused, o.Problem.Message)
+	case status.Current != nil && status.Current.Digest == o.Digest:
+		end(status.Run, v1alpha1.RunConfirmed, "")
+		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
+	default:
+		end(status.Run, v1alpha1.RunPublished, "")
+		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
+	}
+}
+
+func end(run *v1alpha1.RunStatus, outcome v1alpha1.RunOutcome, message string) {
+	run.Outcome, run.Message = outcome, short(message)
+}
+
+// maxMessage is how long a message of the status may be.
+const maxMessage = 1024
+
+func short(message string) string {
+	runes := []rune(message)
+	if len(runes) <= maxMessage {
+		return message
+	}
+	return string(runes[:maxMessage-1]) + "…"
+}
+
+func become(status *v1alpha1.ImageLineageStatus, r v1alpha1.Revision) {
+	status.Current = &v1alpha1.CurrentRevision{Revision: r, Short: reference.ShortDigest(string(r.Digest))}
+	status.History = append([]v1alpha1.Revision{r}, status.History...)
+}
+
+func outdatedSince(before *metav1.Time, standing plan.Standing, now time.Time) *metav1.Time {
+	switch {
+	case standing.UpToDate != plan.False:
+		return nil
+	case before != nil:
+		return before
+	case standing.Since.IsZero():
+		since := metav1.NewTime(now)
+		return &since
+	default:
+		since := metav1.NewTime(standing.Since)
+		return &since
+	}
+}
+
+func rollout(c plan.Count) *v1alpha1.RolloutStatus {
+	if c.Total == 0 {
+		return nil
+	}
+	return &v1alpha1.RolloutStatus{
+		Summary: fmt.Sprintf("%d/%d", c.Current, c.Total),
+		Total:   c.Total, Current: c.Current, Progressing: c.Progressing, Pending: c.Pending,
+		Drifted: c.Drifted, Failed: c.Failed, Held: c.Held, Unknown: c.Unknown, Notes: c.Notes,
+	}
+}
+
+// handled echoes the tokens that were answered: a check when the registry was
+// asked, a rebuild when its run exists.
+func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outcome) *v1alpha1.Handled {
+	after := v1alpha1.Handled{}
+	if before != nil {
+		after = *before
+	}
+	after.Check = plan.CheckToken(s.Lineage)
+	if p.Run != nil && p.Run.Request != "" {
+		after.Rebuild = p.Run.Request
+	}
+	if create, ok := p.Step.(plan.Create); ok && o.Done && create.Build.Request != "" {
+		after.Rebuild = create.Build.Request
+	}
+	if after == (v1alpha1.Handled{}) {
+		return nil
+	}
+	return &after
+}
+
+const (
+	// historyLength is how many revisions are kept, in use or not.
+	historyLength = 10
+	// historyMax is how many are kept at most (status.history).
+	historyMax = 50
+)
+
+// keep bounds the history: the newest revisions, and older ones that a workload
+// still asks for or that a rollback has left behind.
+func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, workloads []plan.Workload) []v1alpha1.Revision {
+	if len(history) <= historyLength {
+		return history
+	}
+	inUse := digestsInUse(workloads)
+	kept := append([]v1alpha1.Revision(nil), history[:historyLength]...)
+	for _, r := range history[historyLength:] {
+		left := current != nil && current.RolledBackFrom == r.Revision
+		if len(kept) < historyMax && (inUse[r.Digest] || left) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+func digestsInUse(workloads []plan.Workload) map[v1alpha1.Digest]bool {
+	inUse := map[v1alpha1.Digest]bool{}
+	for _, w := range workloads {
+		for _, c := range w.Containers {
+			if ref, err := reference.Parse(c.Image); err == nil && ref.Digest != "" {
+				inUse[v1alpha1.Digest(ref.Digest)] = true
+			}
+			for _, digest := range c.Running {
+				inUse[digest] = true
+			}
+		}
+	}
+	return inUse
+}
