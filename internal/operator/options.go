@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+// Package operator puts the operator together: its options, its scheme and cache,
+// and the manager that everything runs under. It decides nothing.
+package operator
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+)
+
+// Options are what an administrator sets. Nothing here can be set by a lineage.
+type Options struct {
+	// LeaderElect makes sure that only one operator of the cluster works.
+	LeaderElect bool
+	// LeaderElectionNamespace of the Lease; by default the operator's own.
+	LeaderElectionNamespace string
+	// MetricsAddress to serve metrics on, over HTTPS with authentication and
+	// authorization; 0 serves none.
+	MetricsAddress string
+	// ProbeAddress to serve /healthz and /readyz on; 0 serves none.
+	ProbeAddress string
+	// PlainHTTPRegistries are the hosts, with their ports, that are spoken to
+	// without TLS. None by default.
+	PlainHTTPRegistries []string
+	// LogDebug logs each decision.
+	LogDebug bool
+}
+
+// Bind adds the options to a set of flags, with their defaults.
+func (o *Options) Bind(flags *flag.FlagSet) {
+	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "Work only while holding the Lease, so that one operator works at a time.")
+	flags.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", "", "Namespace of the Lease; by default the namespace that the operator runs in.")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "Address to serve metrics on over HTTPS, such as :8443; 0 serves none.")
+	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "Address to serve /healthz and /readyz on; 0 serves none.")
+	flags.Func("plain-http-registries", "Comma-separated hosts (host or host:port) that are spoken to without TLS. May be repeated.", func(value string) error {
+		hosts, err := parseHosts(value)
+		o.PlainHTTPRegistries = append(o.PlainHTTPRegistries, hosts...)
+		return err
+	})
+	flags.BoolVar(&o.LogDebug, "debug", false, "Log each decision.")
+}
+
+func parseHosts(value string) ([]string, error) {
+	var hosts []string
+	for host := range strings.SplitSeq(value, ",") {
+		host = strings.TrimSpace(host)
+		if host == "" {
+			continue
+		}
+		if strings.ContainsAny(host, "/ *") {
+			return nil, fmt.Errorf("%q is not a host: write host or host:port, without a scheme or path", host)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
+}

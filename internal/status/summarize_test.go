@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package status
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+var (
+	now     = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	one     = v1alpha1.Digest("sha256:" + strings.Repeat("1", 64))
+	two     = v1alpha1.Digest("sha256:" + strings.Repeat("2", 64))
+	current = plan.Standing{UpToDate: plan.True, Reason: v1alpha1.ReasonUpToDate}
+	answers = plan.Resolution{Resolved: plan.True, Reason: v1alpha1.ReasonResolved}
+)
+
+func snapshot() plan.Snapshot {
+	ref, err := reference.ParseTag("registry.example.com/shop/web:stable")
+	if err != nil {
+		panic(err)
+	}
+	l := &v1alpha1.ImageLineage{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", Generation: 3}}
+	l.Spec.From = []v1alpha1.Parent{{Name: "base"}}
+	l.Spec.Build = &v1alpha1.Build{}
+	l.Spec.Rollout = &v1alpha1.Rollout{Mode: v1alpha1.RolloutPatch}
+	r := v1alpha1.Revision{Revision: 1, Digest: one, Origin: v1alpha1.OriginBuilt, Accepted: metav1.NewMicroTime(now.Add(-time.Hour))}
+	l.Status.Current = &v1alpha1.CurrentRevision{Revision: r, Short: "111111111111"}
+	l.Status.History = []v1alpha1.Revision{r}
+	return plan.Snapshot{Now: now, Lineage: l, Reference: ref, Observation: &plan.Observation{Digest: one, Repeats: 3}}
+}
+
+// TestConditions is the table of design §3: what kubectl and kstatus are told.
+func TestConditions(t *testing.T) {
+	tests := map[string]struct {
+		edit          func(*plan.Snapshot, *plan.Plan, *plan.Outcome)
+		wantReady     string
+		wantAbnormal  string // Reconciling, Stalled, or nothing
+		wantUpToDate  metav1.ConditionStatus
+		wantRolledOut string
+	}{
+		"up to date and rolled out": {
+			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 2, Current: 2} },
+			wantReady: "True UpToDate", wantUpToDate: "True", wantRolledOut: "True RolledOut",
+		},
+		"nothing runs it": {
+			wantReady: "True UpToDate", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
+		},
+		"building": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Lineage = plan.Standing{UpToDate: plan.False, Reason: v1alpha1.ReasonParentChanged}
+				p.Busy = plan.Busy{Reason: v1alpha1.ReasonBuilding}
+			},
+			wantReady: "False Building", wantAbnormal: "Reconciling", wantUpToDate: "False", wantRolledOut: "True NoWorkloads",
+		},
+		"rolling out": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Rollout = plan.Count{Total: 2, Current: 1, Progressing: 1}
+			},
+			wantReady: "False RollingOut", wantAbnormal: "Reconciling", wantUpToDate: "True", wantRolledOut: "False RollingOut",
+		},
+		"a workload missed its deadline": {
+			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 2, Current: 1, Failed: 1} },
+			wantReady: "False RolloutFailed", wantAbnormal: "Stalled", wantUpToDate: "True", wantRolledOut: "False RolloutFailed",
+		},
+		"suspended and outdated": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.Lineage.Spec.Suspend = true
+				p.Hold = &plan.Hold{Reason: v1alpha1.ReasonHeldSuspended}
+				p.Lineage = plan.Standing{UpToDate: plan.False, Reason: v1alpha1.ReasonParentChanged}
+				p.Rollout = plan.Count{Total: 1, Drifted: 1}
+			},
+			wantReady: "True HeldSuspended", wantUpToDate: "False", wantRolledOut: "False NotRolledOut",
+		},
+		"the tag rolled back by a person": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Hold = &plan.Hold{Reason: v1alpha1.ReasonHeldByUser}
+			},
+			wantReady: "True HeldByUser", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
+		},
+		"a container rolled back by a person": {
+			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 2, Current: 1, Held: 1} },
+			wantReady: "True HeldByUser", wantUpToDate: "True", wantRolledOut: "False HeldByUser",
+		},
+		"a problem": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle}
+				p.Busy = plan.Busy{Reason: v1alpha1.ReasonBuilding}
+			},
+			wantReady: "False Cycle", wantAbnormal: "Stalled", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
+		},
+		"a step that was refused": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, o *plan.Outcome) {
+				p.Step = plan.Publish{}
+				o.Problem = &plan.Problem{Reason: v1alpha1.ReasonPublishForbidden}
+			},
+			wantReady: "False PublishForbidden", wantAbnormal: "Stalled", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
+		},
+		"ancestry unknown": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Lineage = plan.Standing{UpToDate: plan.Unknown, Reason: v1alpha1.ReasonBuiltFromUnknown}
+			},
+			wantReady: "True BuiltFromUnknown", wantUpToDate: "Unknown", wantRolledOut: "True NoWorkloads",
+		},
+		"tracked and outdated": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.Lineage.Spec.Build = nil
+				p.Lineage = plan.Standing{UpToDate: plan.False, Reason: v1alpha1.ReasonParentChanged}
+			},
+			wantReady: "True OutdatedUpstream", wantUpToDate: "False", wantRolledOut: "True NoWorkloads",
+		},
+		"drift that nobody asked to mend": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.Lineage.Spec.Rollout = nil
+				p.Rollout = plan.Count{Total: 1, Drifted: 1}
+			},
+			wantReady: "True NotRolledOut", wantUpToDate: "True", wantRolledOut: "False NotRolledOut",
+		},
+		"paused workloads": {
+			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 1, Pending: 1} },
+			wantReady: "True RolloutPending", wantUpToDate: "True", wantRolledOut: "False RolloutPending",
+		},
+		"no image yet": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.Lineage.Status = v1alpha1.ImageLineageStatus{}
+				p.Lineage = plan.Standing{UpToDate: plan.Unknown, Reason: v1alpha1.ReasonResolving}
+			},
+			wantReady: "False Resolving", wantAbnormal: "Reconciling", wantUpToDate: "Unknown", wantRolledOut: "True NoWorkloads",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, p, o := snapshot(), plan.Plan{Lineage: current, Registry: answers}, plan.Outcome{}
+			if tc.edit != nil {
+				tc.edit(&s, &p, &o)
+			}
+			got := Summarize(s, p, o)
+			checkKstatus(t, got)
+			if diff := cmp.Diff(tc.wantReady, says(got, v1alpha1.ConditionReady)); diff != "" {
+				t.Errorf("Ready (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.wantAbnormal, abnormal(got)); diff != "" {
+				t.Errorf("abnormal conditions (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.wantRolledOut, says(got, v1alpha1.ConditionRolledOut)); diff != "" {
+				t.Errorf("RolledOut (-want +got):\n%s", diff)
+			}
+			if c := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionUpToDate); c.Status != tc.wantUpToDate {
+				t.Errorf("UpToDate = %s, want %s", c.Status, tc.wantUpToDate)
+			}
+			s.Lineage.Status = got
+			if _, moves := p.Step.(plan.Publish); !moves {
+				if diff := cmp.Diff(got, Summarize(s, p, o)); diff != "" {
+					t.Errorf("summarized again, it is another status:\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func says(s v1alpha1.ImageLineageStatus, kind string) string {
+	c := meta.FindStatusCondition(s.Conditions, kind)
+	if c == nil {
+		return ""
+	}
+	return string(c.Status) + " " + c.Reason
+}
+
+func abnormal(s v1alpha1.ImageLineageStatus) string {
+	var found []string
+	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if meta.IsStatusConditionTrue(s.Conditions, kind) {
+			found = append(found, kind)
+		}
+	}
+	return strings.Join(found, " ")
+}
+
+// checkKstatus checks the contract that tools build on.
+func checkKstatus(t *testing.T, s v1alpha1.ImageLineageStatus) {
+	t.Helper()
+	for _, c := range s.Conditions {
+		if c.ObservedGeneration != s.ObservedGeneration || c.Reason == "" || c.LastTransitionTime.IsZero() {
+			t.Errorf("condition %s is incomplete: %+v", c.Type, c)
+		}
+		if (c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionStalled) && c.Status != metav1.ConditionTrue {
+			t.Errorf("condition %s is there and not true", c.Type)
+		}
+	}
+	ready := meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionReady)
+	if n := len(strings.Fields(abnormal(s))); ready && n > 0 || !ready && n != 1 {
+		t.Errorf("Ready %v with abnormal conditions %q", ready, abnormal(s))
+	}
+}
+
+func TestRecord(t *testing.T) {
+	run := plan.Run{Build: plan.Build{Name: "web-2", Number: 2, Attempt: 1, Inputs: "v1:i"}, Done: true, Succeeded: true, Finished: now}
+	tests := map[string]struct {
+		step         plan.Step
+		outcome      plan.Outcome
+		wantRun      v1alpha1.RunOutcome
+		wantRevision int64
+		wantDigest   v1alpha1.Digest
+	}{
+		"a published run is the new revision": {
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: two, At: now}, v1alpha1.RunPublished, 2, two,
+		},
+		"a run that made the same image confirms it, as a new revision": {
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: one, At: now}, v1alpha1.RunConfirmed, 2, one,
+		},
+		"a superseded run leaves current alone": {
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: two, At: now, Superseded: true}, v1alpha1.RunSuperseded, 1, one,
+		},
+		"a refused output leaves current alone": {
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Refused: true, Problem: &plan.Problem{Reason: v1alpha1.ReasonOutputRefused}}, v1alpha1.RunRefused, 1, one,
+		},
+		"a publish that did not happen leaves the run in flight": {
+			plan.Publish{Run: run}, plan.Outcome{}, "", 1, one,
+		},
+		"a failed run is remembered": {
+			plan.End{Run: run, Outcome: v1alpha1.RunFailed}, plan.Outcome{Done: true}, v1alpha1.RunFailed, 1, one,
+		},
+		"an accepted digest is the new revision": {
+			plan.Accept{Revision: v1alpha1.Revision{Revision: 2, Digest: two, Origin: v1alpha1.OriginAdopted}}, plan.Outcome{Done: true}, "", 2, two,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Summarize(snapshot(), plan.Plan{Lineage: current, Registry: answers, Step: tc.step, Run: &run}, tc.outcome)
+			if got.Run.Outcome != tc.wantRun {
+				t.Errorf("outcome %q, want %q", got.Run.Outcome, tc.wantRun)
+			}
+			if got.Current.Revision.Revision != tc.wantRevision || got.Current.Digest != tc.wantDigest {
+				t.Errorf("current is revision %d %s, want %d %s", got.Current.Revision.Revision, got.Current.Digest, tc.wantRevision, tc.wantDigest)
+			}
+			if int64(len(got.History)) != tc.wantRevision || got.History[0].Revision != tc.wantRevision {
+				t.Errorf("history %+v, want revision %d first", got.History, tc.wantRevision)
+			}
+		})
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	digestOf := func(i int) v1alpha1.Digest {
+		return v1alpha1.Digest(fmt.Sprintf("sha256:%064d", i))
+	}
+	var history []v1alpha1.Revision
+	for i := range 60 {
+		history = append(history, v1alpha1.Revision{Revision: int64(60 - i), Digest: digestOf(60 - i)})
+	}
+	used := plan.Workload{Containers: []plan.Container{{Image: "registry.example.com/shop/web:stable", Running: []v1alpha1.Digest{digestOf(7)}}}}
+	left := &v1alpha1.CurrentRevision{Revision: v1alpha1.Revision{RolledBackFrom: 9}}
+
+	var got []int64
+	for _, r := range keep(history, left, []plan.Workload{used}) {
+		got = append(got, r.Revision)
+	}
+	want := []int64{60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 9, 7}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+}
