@@ -26,6 +26,7 @@ type ImageLineageStatus struct {
 	// Intermediary, without one an Application.
 	//
 	// +optional
+	// +operator-sdk:csv:customresourcedefinitions:type=status,displayName="Role"
 	Role Role `json:"role,omitempty"`
 
 	// observed is what the registry says now.
@@ -36,6 +37,7 @@ type ImageLineageStatus struct {
 	// current is the accepted revision: what children and workloads get.
 	//
 	// +optional
+	// +operator-sdk:csv:customresourcedefinitions:type=status,displayName="Current image"
 	Current *CurrentRevision `json:"current,omitempty"`
 
 	// from is what is known of each parent, by its name in spec.from.
@@ -66,6 +68,7 @@ type ImageLineageStatus struct {
 	// rollout counts the workloads of this namespace that run the lineage.
 	//
 	// +optional
+	// +operator-sdk:csv:customresourcedefinitions:type=status,displayName="Workloads"
 	Rollout *RolloutStatus `json:"rollout,omitempty"`
 
 	// handled echoes the tokens of the annotations that were answered.
