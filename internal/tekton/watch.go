@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -40,6 +41,20 @@ func List(ctx context.Context, reader client.Reader, namespace string, uid types
 		observed = append(observed, Observe(&runs.Items[i], results))
 	}
 	return observed, nil
+}
+
+// Get observes one run by its name; nil where it does not exist.
+func Get(ctx context.Context, reader client.Reader, namespace, name string, results *v1alpha1.BuildResults) (*plan.Run, error) {
+	run := &pipelinev1.PipelineRun{}
+	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, run)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get PipelineRun %s/%s: %w", namespace, name, err)
+	}
+	observed := Observe(run, results)
+	return &observed, nil
 }
 
 // OwnerOf is the lineage that a run belongs to: its controller, or else the one
