@@ -130,3 +130,15 @@ func lock(path string) (func(), error) {
 	}
 	return func() { file.Close() }, nil
 }
+
+// Lock takes a lock by a name, so that two runs do not do the same thing.
+func Lock(name string) (unlock func(), err error) {
+	root, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, err
+	}
+	return lock(filepath.Join(root, "."+name+".lock"))
+}
