@@ -127,7 +127,7 @@ type Poll struct {
 	// interval between two checks of the tag: at least 10s, by default 15m.
 	//
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="poll.interval must be at least 10s"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) >= duration('10s')",message="poll.interval must be at least 10s"
 	Interval *Duration `json:"interval,omitempty"`
 }
 
