@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+// Package registry is the port to container registries: it reads what tags
+// show, describes images, puts a manifest under a tag, and polls.
+//
+//   - Client asks one question at a time. It never retries: whoever asks decides
+//     when to ask again, and a registry that limits its clients is not asked
+//     more because it does.
+//   - Credentials turns named Secrets into a Keychain.
+//   - Poller asks for all lineages together: once for each tag and credential,
+//     however many lineages follow it, and tells them what changed.
+//
+// Every error is an *Error with a Class. Its text is made of our own words and
+// of names that users wrote; nothing that a registry answers gets into it, since
+// it ends up in conditions that more people read than may read the registry.
+//
+// It is the only package that speaks the registry protocol, by way of
+// go-containerregistry.
+package registry

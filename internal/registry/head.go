@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Head is the digest that a tag shows now: of the index, where the tag shows
+// one. It costs one HEAD request, which registries do not count as a pull.
+//
+// A registry that answers HEAD without a digest is asked by GET, then and for a
+// day. A tag that HEAD does not find is asked for by GET too, because only the
+// body tells a tag that does not exist from a proxy that knows nothing: the
+// error is of class Absent in the first case, and Invalid in the other.
+func (c *Client) Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error) {
+	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + ":" + ref.Tag}
+	var digest string
+	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
+		var err error
+		digest, err = c.show(ctx, q, s, repository.Tag(ref.Tag))
+		return err
+	})
+	return digest, err
+}
+
+// show reads what a tag shows within a session.
+func (c *Client) show(ctx context.Context, q question, s *session, tag name.Tag) (string, error) {
+	learned := false
+	if !c.isHeadless(q.host()) {
+		found, err := s.puller.Head(ctx, tag)
+		seen := witnessOf(ctx).sighting()
+		switch {
+		case err == nil && isHTML(seen.contentType):
+			return "", q.invalid("it answers with a web page")
+		case err == nil:
+			return found.Digest.String(), nil
+		case !worthGetting(ctx, seen):
+			return "", err
+		}
+		// Where HEAD finds nothing and GET does, the tag has just appeared; that
+		// says nothing of the host.
+		learned = seen.status != http.StatusNotFound
+	}
+	found, err := s.puller.Get(ctx, tag)
+	if err != nil {
+		return "", err
+	}
+	if !isManifest(found.Manifest) {
+		return "", q.invalid("it answers with something that is no manifest")
+	}
+	if learned {
+		c.rememberHeadless(q.host())
+	}
+	return found.Digest.String(), nil
+}
+
+// worthGetting is true where a failed HEAD leaves open what a GET would say.
+func worthGetting(ctx context.Context, seen sighting) bool {
+	return ctx.Err() == nil && !seen.failed && seen.refused == nil &&
+		(seen.status == http.StatusOK || seen.status == http.StatusNotFound || seen.status == http.StatusMethodNotAllowed)
+}
+
+func isHTML(contentType string) bool {
+	return strings.HasPrefix(strings.ToLower(contentType), "text/html")
+}
+
+// isManifest is true for what every manifest and index is: a JSON object with a
+// schema version. It keeps a login page from becoming an image.
+func isManifest(raw []byte) bool {
+	var head struct {
+		SchemaVersion int `json:"schemaVersion"`
+	}
+	return json.Unmarshal(raw, &head) == nil && head.SchemaVersion > 0
+}
+
+func (c *Client) isHeadless(host string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until, ok := c.headless[host]
+	return ok && c.clock.Now().Before(until)
+}
+
+func (c *Client) rememberHeadless(host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.headless[host] = c.clock.Now().Add(headlessAge)
+}
+
+// parseDigest refuses what is not algorithm:hex of an algorithm that is known.
+func parseDigest(s string) (v1.Hash, error) {
+	hash, err := v1.NewHash(s)
+	if err != nil {
+		return hash, errors.New("not a digest")
+	}
+	return hash, nil
+}

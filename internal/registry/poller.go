@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Asker is what the poller asks; *Client is one.
+type Asker interface {
+	// Head is the digest that a tag shows.
+	Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error)
+	// Describe tells what the manifest of a digest says of itself.
+	Describe(ctx context.Context, ref reference.Reference, digest string, auth Keychain) (Description, error)
+}
+
+// Secrets turns names into keychains; *Credentials is one.
+type Secrets interface {
+	// For is the keychain of the named Secrets of a namespace.
+	For(ctx context.Context, namespace string, names []string) (Keychain, error)
+	// Forget has the named Secrets read anew.
+	Forget(namespace string, names []string)
+}
+
+const (
+	// DefaultPerHost is how many tags of one host are checked at once. One that
+	// answers slowly delays its own tags only.
+	DefaultPerHost = 4
+	// DefaultTotal is how many tags are checked at once.
+	DefaultTotal = 64
+)
+
+// PollerOptions make a Poller.
+type PollerOptions struct {
+	// Asker is required.
+	Asker Asker
+	// Secrets are required.
+	Secrets Secrets
+	// Clock; the default is the real one.
+	Clock clock.Clock
+	// Random is in [0, 1), and spreads the checks; the default is math/rand's.
+	Random func() float64
+	// PerHost and Total limit the checks at once; DefaultPerHost and DefaultTotal
+	// by default.
+	PerHost, Total int
+}
+
+// Target is a tag that an owner wants checked.
+type Target struct {
+	// Reference with a tag.
+	Reference reference.Reference
+	// Namespace of the Secrets.
+	Namespace string
+	// Secrets to pull with, by name; none reads anonymously.
+	Secrets []string
+	// Interval between two checks, plan.DefaultInterval where it is 0. Of several
+	// owners' intervals the shortest counts.
+	Interval time.Duration
+	// Describe has the base annotations of each new digest read before it is told.
+	Describe bool
+}
+
+// Poller checks tags for all owners together: one HEAD for each tag and
+// credential and interval, however many owners follow it.
+//
+// An owner says with Follow what it wants, is woken through Events when an answer
+// changes, and reads it with Latest. All methods return at once.
+//
+// A feed is one tag under one credential. Its next check is computed from the
+// beginning of its last one, and nothing but a shorter interval or Check moves
+// it. A feed whose Secrets were not read yet has no host to ask; its check reads
+// them, and its followers move to the feed of the credential found. They move
+// again when the Secret's content changes, and take the last answer along.
+type Poller struct {
+	asker   Asker
+	secrets Secrets
+	clock   clock.Clock
+	random  func() float64
+	perHost int
+	total   int
+
+	events chan event.TypedGenericEvent[types.NamespacedName]
+	wake   chan struct{}
+
+	// mu guards all that follows, feeds and followers included.
+	mu      sync.Mutex
+	owners  map[types.NamespacedName]map[string]*follower
+	feeds   map[feedKey]*feed
+	waiting dueHeap
+	lanes   map[string]*lane
+	paused  map[budget]time.Time
+	running int
+	pending outbox
+}
+
+// NewPoller makes a poller that checks nothing before Start.
+func NewPoller(o PollerOptions) *Poller {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.PerHost == 0 {
+		o.PerHost = DefaultPerHost
+	}
+	if o.Total == 0 {
+		o.Total = DefaultTotal
+	}
+	return &Poller{
+		asker: o.Asker, secrets: o.Secrets, clock: o.Clock, random: o.Random,
+		perHost: o.PerHost, total: o.Total,
+		events:  make(chan event.TypedGenericEvent[types.NamespacedName]),
+		wake:    make(chan struct{}, 1),
+		owners:  map[types.NamespacedName]map[string]*follower{},
+		feeds:   map[feedKey]*feed{},
+		lanes:   map[string]*lane{},
+		paused:  map[budget]time.Time{},
+		pending: newOutbox(),
+	}
+}
+
+// Follow says which tags an owner wants checked, in place of what it said before.
+// A tag that nobody followed is checked at once; one that others follow may be
+// answered already, and is not told again: read Latest after Follow. Saying the
+// same again changes nothing. Of two targets with the same tag the first one's Secrets count.
+func (p *Poller) Follow(owner types.NamespacedName, targets []Target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := merge(targets)
+	for name, f := range p.owners[owner] {
+		if _, still := wanted[name]; !still {
+			p.leave(f)
+			delete(p.owners[owner], name)
+		}
+	}
+	if len(wanted) == 0 {
+		delete(p.owners, owner)
+		return
+	}
+	if p.owners[owner] == nil {
+		p.owners[owner] = make(map[string]*follower, len(wanted))
+	}
+	for name, target := range wanted {
+		p.follow(owner, name, target)
+	}
+	p.nudge()
+}
+
+func (p *Poller) follow(owner types.NamespacedName, name string, target Target) {
+	f, known := p.owners[owner][name]
+	if known && f.source() == sourceOf(target) {
+		if f.target.Interval != target.Interval || f.target.Describe != target.Describe {
+			f.target = target
+			p.reschedule(f.feed)
+		}
+		return
+	}
+	if known {
+		p.leave(f)
+	}
+	f = &follower{owner: owner, target: target}
+	p.owners[owner][name] = f
+	p.join(f, initialKey(target), plan.Observation{})
+}
+
+// Forget ends all that an owner follows.
+func (p *Poller) Forget(owner types.NamespacedName) { p.Follow(owner, nil) }
+
+// Latest is the last answer for an owner's tag, with the failure of the checks
+// since, if they fail. It is nil for a tag that the owner does not follow, and
+// before the first answer or failure; to an owner that wants the base
+// annotations, an answer comes with them.
+func (p *Poller) Latest(owner types.NamespacedName, ref reference.Reference) *plan.Observation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, ok := p.owners[owner][ref.Name()]
+	if !ok {
+		return nil
+	}
+	seen := f.feed.seen
+	if seen.Failure != nil {
+		failure := *seen.Failure
+		seen.Failure = &failure
+	}
+	if f.target.Describe && seen.Digest != "" && f.feed.tried != string(seen.Digest) {
+		seen = plan.Observation{Failure: seen.Failure}
+	}
+	if !seen.Answered() && seen.Failure == nil {
+		return nil
+	}
+	return &seen
+}
+
+// Check has tags checked now, for everyone who follows them. A check that is
+// under way is followed by another one, since it may have asked before the
+// caller did what it wants to see: an answer to a question that began after the
+// call always comes, and its owners are woken once by it, changed or not. Where
+// the registry asked to be left alone, it comes when that time is over.
+func (p *Poller) Check(refs ...reference.Reference) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := make(map[string]bool, len(refs))
+	for _, ref := range refs {
+		wanted[ref.Name()] = true
+	}
+	for key, f := range p.feeds {
+		if wanted[key.name] {
+			f.asked = true
+			p.reschedule(f)
+		}
+	}
+	p.nudge()
+}
+
+// Events names the owners for whom something changed: a digest, the absence of a
+// tag, its base annotations, the beginning, reason, third time or end of a
+// failure, or the end of a check that was asked for with Check. Nothing changed,
+// nothing comes. An owner who was not fetched yet is not named twice, so a slow
+// reader costs one entry for each owner, and never delays a check.
+//
+// A controller watches it with
+//
+//	source.TypedChannel(poller.Events(), handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+//		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+//			q.Add(reconcile.Request{NamespacedName: e.Object})
+//		},
+//	})
+func (p *Poller) Events() <-chan event.TypedGenericEvent[types.NamespacedName] { return p.events }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable: replicas that
+// only wait ask no registry.
+func (p *Poller) NeedLeaderElection() bool { return true }
+
+// nudge has the schedule looked at.
+func (p *Poller) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}

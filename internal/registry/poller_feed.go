@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// source is where a follower's credentials come from: a namespace and names, in
+// order. The zero source is anonymous.
+type source struct{ namespace, names string }
+
+func sourceOf(t Target) source {
+	if len(t.Secrets) == 0 {
+		return source{}
+	}
+	return source{namespace: t.Namespace, names: strings.Join(t.Secrets, ",")}
+}
+
+func (s source) secrets() []string {
+	if s.names == "" {
+		return nil
+	}
+	return strings.Split(s.names, ",")
+}
+
+// feedKey tells feeds apart: by tag, and by credential or, where that was not
+// read yet, by where it comes from.
+type feedKey struct {
+	name       string
+	credential string
+	unread     source
+}
+
+// initialKey is the feed that a new follower joins.
+func initialKey(t Target) feedKey {
+	return feedKey{name: t.Reference.Name(), unread: sourceOf(t)}
+}
+
+// follower is one owner's interest in one tag.
+type follower struct {
+	owner  types.NamespacedName
+	target Target
+	feed   *feed
+}
+
+func (f *follower) source() source { return sourceOf(f.target) }
+
+// feed is one tag under one credential.
+type feed struct {
+	key       feedKey
+	ref       reference.Reference
+	keychain  Keychain
+	followers map[*follower]struct{}
+
+	// seen is the last answer, and the failure since.
+	seen plan.Observation
+	// tried is the digest whose description was asked for last, described the one
+	// that it is known of.
+	tried, described string
+
+	// begun is when the last check began; zero before the first.
+	begun time.Time
+	// retry is when to check again while checks fail.
+	retry time.Time
+	// jitter of the next check, in parts of the interval.
+	jitter float64
+	// asked is set by Check, answering during the check that answers it.
+	asked, answering bool
+
+	state feedState
+	due   time.Time
+	index int // in the heap of waiting feeds
+}
+
+// feedState is where a feed stands between two checks.
+type feedState int
+
+const (
+	feedWaiting feedState = iota // in the heap, until it is due
+	feedQueued                   // in the lane of its host
+	feedRunning                  // a check is under way
+	feedDropped                  // nobody follows it
+)
+
+func (f *feed) unread() bool { return f.key.unread != source{} }
+
+// host is the lane in which the feed waits for its turn; that of feeds whose
+// Secrets are still to be read is the cluster's own.
+func (f *feed) host() string {
+	if f.unread() {
+		return ""
+	}
+	return f.ref.Host()
+}
+
+func (f *feed) interval() time.Duration {
+	shortest := time.Duration(0)
+	for follower := range f.followers {
+		wanted := follower.target.Interval
+		if wanted <= 0 {
+			wanted = plan.DefaultInterval
+		}
+		if shortest == 0 || wanted < shortest {
+			shortest = wanted
+		}
+	}
+	return shortest
+}
+
+func (f *feed) wantsDescription() bool {
+	for follower := range f.followers {
+		if follower.target.Describe {
+			return true
+		}
+	}
+	return false
+}
+
+// overdue is true where the next check cannot wait for its time: it is the
+// first, was asked for, or a follower waits for the annotations of a digest that
+// nobody asked for before.
+func (f *feed) overdue() bool {
+	return f.begun.IsZero() || f.asked ||
+		f.seen.Failure == nil && f.seen.Digest != "" && f.tried != string(f.seen.Digest) && f.wantsDescription()
+}
+
+// sources are where the followers' credentials come from, each once.
+func (f *feed) sources() []source {
+	distinct := map[source]bool{}
+	for follower := range f.followers {
+		if from := follower.source(); from != (source{}) {
+			distinct[from] = true
+		}
+	}
+	sources := make([]source, 0, len(distinct))
+	for from := range distinct {
+		sources = append(sources, from)
+	}
+	return sources
+}
+
+// join adds a follower to a feed, which is made if need be. A new feed starts
+// with the answer that the follower brings along.
+func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed {
+	joined, ok := p.feeds[key]
+	if !ok {
+		joined = &feed{
+			key: key, ref: f.target.Reference.WithTag(f.target.Reference.Tag),
+			followers: map[*follower]struct{}{}, seen: brought,
+		}
+		p.feeds[key] = joined
+	}
+	f.feed = joined
+	joined.followers[f] = struct{}{}
+	if !ok {
+		p.schedule(joined)
+	} else {
+		p.reschedule(joined)
+	}
+	return joined
+}
+
+// leave takes a follower out of its feed, which is dropped with its last one.
+func (p *Poller) leave(f *follower) {
+	left := f.feed
+	delete(left.followers, f)
+	if len(left.followers) > 0 {
+		return
+	}
+	p.unschedule(left)
+	left.state = feedDropped
+	delete(p.feeds, left.key)
+}
+
+// move takes the followers whose credentials come from a source to the feed of
+// another credential. They do not forget what was answered before; and a check
+// that was asked for is made there.
+func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
+	if from.key == to {
+		return
+	}
+	brought, tried, described := from.seen, from.tried, from.described
+	asked := from.asked || from.answering
+	for f := range from.followers {
+		if f.source() != of {
+			continue
+		}
+		_, exists := p.feeds[to]
+		p.leave(f)
+		joined := p.join(f, to, brought)
+		joined.keychain = keychain
+		joined.asked = joined.asked || asked
+		if !exists {
+			joined.tried, joined.described = tried, described
+		} else if joined.seen != brought {
+			p.pending.add(f.owner)
+		}
+		p.reschedule(joined)
+	}
+	p.nudge()
+}
+
+// merge puts an owner's targets together by their tag.
+func merge(targets []Target) map[string]Target {
+	merged := make(map[string]Target, len(targets))
+	for _, t := range targets {
+		name := t.Reference.Name()
+		t.Secrets = slices.Clone(t.Secrets)
+		if first, ok := merged[name]; ok {
+			first.Describe = first.Describe || t.Describe
+			if t.Interval > 0 && (first.Interval <= 0 || t.Interval < first.Interval) {
+				first.Interval = t.Interval
+			}
+			t = first
+		}
+		merged[name] = t
+	}
+	return merged
+}
