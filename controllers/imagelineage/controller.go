@@ -38,6 +38,8 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Clock is the time of decisions.
 	Clock clock.PassiveClock
+
+	written written
 }
 
 // Reconcile decides and does the next step of one lineage.
@@ -60,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if stored {
 		r.tell(snapshot.Lineage, status.Events(snapshot.Lineage.Status, after, decided, outcome))
 	}
-	return ctrl.Result{RequeueAfter: decided.Registry.Again}, executeErr
+	return ctrl.Result{RequeueAfter: decided.Again}, executeErr
 }
 
 // store writes the status if it changed, and only over the status that the
@@ -77,7 +79,11 @@ func (r *Reconciler) store(ctx context.Context, l *v1alpha1.ImageLineage, after 
 	if apierrors.IsConflict(err) {
 		return false, nil
 	}
-	return err == nil, client.IgnoreNotFound(err)
+	if err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	r.written.stored(updated)
+	return true, nil
 }
 
 // tell emits Events. It comes after the status was stored, so that no Event

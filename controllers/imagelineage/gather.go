@@ -9,7 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -21,16 +20,18 @@ import (
 )
 
 // gather reads all that a decision may look at. It is nil for a lineage that is
-// gone: the poller forgets it, and its runs go with it by their owner reference.
+// gone (the poller forgets it, and its runs go with it by their owner reference),
+// and where the cache has not seen our own last write yet.
 func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*plan.Snapshot, error) {
 	l := &v1alpha1.ImageLineage{}
-	if err := r.Client.Get(ctx, name, l); err != nil {
+	err := r.Client.Get(ctx, name, l)
+	if apierrors.IsNotFound(err) || err == nil && !l.DeletionTimestamp.IsZero() {
 		r.Poller.Forget(name)
-		return nil, client.IgnoreNotFound(err)
-	}
-	if !l.DeletionTimestamp.IsZero() {
-		r.Poller.Forget(name)
+		r.written.forget(name)
 		return nil, nil
+	}
+	if err != nil || r.written.unseen(l) {
+		return nil, err
 	}
 	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l}
 	ref, err := reference.ParseTag(string(l.Spec.Image))
@@ -124,16 +125,11 @@ func (r *Reconciler) gatherRuns(ctx context.Context, s *plan.Snapshot) error {
 	if !plan.InFlight(l.Status.Run) || named(runs, l.Status.Run.Name) {
 		return nil
 	}
-	missing := tekton.Object()
-	err = r.Live.Get(ctx, types.NamespacedName{Namespace: l.Namespace, Name: l.Status.Run.Name}, missing)
-	if apierrors.IsNotFound(err) {
-		return nil
+	missing, err := tekton.Get(ctx, r.Live, l.Namespace, l.Status.Run.Name, results)
+	if missing != nil {
+		s.Runs = append(s.Runs, *missing)
 	}
-	if err != nil {
-		return fmt.Errorf("reading run %s: %w", l.Status.Run.Name, err)
-	}
-	s.Runs = append(s.Runs, tekton.Observe(missing, results))
-	return nil
+	return err
 }
 
 func named(runs []plan.Run, name string) bool {

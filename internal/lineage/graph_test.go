@@ -146,9 +146,9 @@ func TestRoleOf(t *testing.T) {
 		followed, hasChild bool
 		want               v1alpha1.Role
 	}{
-		"followed with a child is a base":                     {true, true, v1alpha1.RoleBase},
-		"followed without a child is a service":               {true, false, v1alpha1.RoleService},
-		"built or tracked with a child is an intermediary":    {false, true, v1alpha1.RoleIntermediary},
+		"followed with a child is a base":                    {true, true, v1alpha1.RoleBase},
+		"followed without a child is a service":              {true, false, v1alpha1.RoleService},
+		"built or tracked with a child is an intermediary":   {false, true, v1alpha1.RoleIntermediary},
 		"built or tracked without a child is an application": {false, false, v1alpha1.RoleApplication},
 	}
 	for name, tc := range tests {

@@ -71,7 +71,9 @@ func TestConditions(t *testing.T) {
 			wantReady: "False RollingOut", wantAbnormal: "Reconciling", wantUpToDate: "True", wantRolledOut: "False RollingOut",
 		},
 		"a workload missed its deadline": {
-			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 2, Current: 1, Failed: 1} },
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Rollout = plan.Count{Total: 2, Current: 1, Failed: 1}
+			},
 			wantReady: "False RolloutFailed", wantAbnormal: "Stalled", wantUpToDate: "True", wantRolledOut: "False RolloutFailed",
 		},
 		"suspended and outdated": {
@@ -90,7 +92,9 @@ func TestConditions(t *testing.T) {
 			wantReady: "True HeldByUser", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
 		},
 		"a container rolled back by a person": {
-			edit:      func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) { p.Rollout = plan.Count{Total: 2, Current: 1, Held: 1} },
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Rollout = plan.Count{Total: 2, Current: 1, Held: 1}
+			},
 			wantReady: "True HeldByUser", wantUpToDate: "True", wantRolledOut: "False HeldByUser",
 		},
 		"a problem": {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package operator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/imagelineage/imagelineage/controllers"
+	"github.com/imagelineage/imagelineage/internal/registry"
+	"github.com/imagelineage/imagelineage/internal/tekton"
+)
+
+// Run works until the context ends. It fails where the cluster cannot be reached,
+// or lacks a kind that the operator needs, such as Tekton's PipelineRun.
+func Run(ctx context.Context, o Options) error {
+	level := slog.LevelInfo
+	if o.LogDebug {
+		level = slog.LevelDebug
+	}
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	// Bursts are bounded by the concurrency of the controllers; throttling them
+	// here as well would only delay what a cascade waits for.
+	config.QPS = -1
+	mgr, err := manager.New(config, ManagerOptions(o))
+	if err != nil {
+		return fmt.Errorf("creating the manager: %w", err)
+	}
+	parts, err := NewParts(mgr, o)
+	if err != nil {
+		return err
+	}
+	if err := controllers.Setup(ctx, mgr, parts); err != nil {
+		return fmt.Errorf("setting up the controllers: %w", err)
+	}
+	if err := addChecks(mgr); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// ManagerOptions are how the operator's manager works.
+func ManagerOptions(o Options) manager.Options {
+	return manager.Options{
+		Scheme:                  Scheme(),
+		Cache:                   cacheOptions(),
+		HealthProbeBindAddress:  o.ProbeAddress,
+		LeaderElection:          o.LeaderElect,
+		LeaderElectionID:        "imagelineage.dev",
+		LeaderElectionNamespace: o.LeaderElectionNamespace,
+		// The process ends with the manager, so the Lease may be given up at once
+		// and the next operator need not wait for it to run out.
+		LeaderElectionReleaseOnCancel: true,
+		Metrics: metricsserver.Options{
+			BindAddress:    o.MetricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+		Client: client.Options{Cache: &client.CacheOptions{
+			// Secrets are read one by one, by name, and never cached wholesale.
+			DisableFor: []client.Object{&corev1.Secret{}},
+		}},
+	}
+}
+
+// NewParts makes the ports that the controllers act through, and adds to the
+// manager what of them runs by itself.
+func NewParts(mgr manager.Manager, o Options) (controllers.Parts, error) {
+	realClock := clock.RealClock{}
+	registryClient := registry.NewClient(registry.Options{
+		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: realClock,
+	})
+	credentials := registry.NewCredentials(secrets{mgr.GetAPIReader()}, realClock)
+	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: realClock})
+	if err := mgr.Add(poller); err != nil {
+		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
+	}
+	return controllers.Parts{
+		Client:   mgr.GetClient(),
+		Poller:   poller,
+		News:     news(poller.Events()),
+		Registry: registry.Access{Client: registryClient, Secrets: credentials},
+		Runs:     tekton.NewRuns(mgr.GetClient(), realClock.Now),
+		Clock:    realClock,
+	}, nil
+}
+
+func addChecks(mgr manager.Manager) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("ping", healthz.Ping)
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package operator
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// secrets reads Secrets by name, past the cache.
+type secrets struct{ client.Reader }
+
+// Get reads one Secret.
+func (s secrets) Get(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
+	return secret, err
+}
+
+// news wakes the lineages that the poller has an answer for.
+func news(events <-chan event.TypedGenericEvent[types.NamespacedName]) source.Source {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	return source.TypedChannel(events, handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], q queue) {
+			q.Add(reconcile.Request{NamespacedName: e.Object})
+		},
+	})
+}
