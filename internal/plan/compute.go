@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
@@ -23,6 +24,7 @@ func Compute(s Snapshot) Plan {
 	}
 	d.plan.Check = CheckToken(s.Lineage) != handled(s.Lineage).Check
 	d.plan.Registry = d.resolve()
+	d.again(d.plan.Registry.Again)
 	stepped := d.finishRun() || d.believeTag()
 	d.judge()
 	if !stepped {
@@ -40,6 +42,17 @@ type decision struct {
 	plan    Plan
 	// live is true while a run exists whose end is not recorded.
 	live bool
+}
+
+// templateAgain is when a refused template is looked at again: a policy may have
+// been relaxed, or a Task that it names been installed.
+const templateAgain = 10 * time.Minute
+
+// again asks for another look after a time; the shortest wins.
+func (d *decision) again(after time.Duration) {
+	if after > 0 && (d.plan.Again == 0 || after < d.plan.Again) {
+		d.plan.Again = after
+	}
 }
 
 func (d *decision) hold(reason, format string, args ...any) {
@@ -116,6 +129,7 @@ func (d *decision) build() {
 	}
 	if d.TemplateProblem != nil && d.plan.Problem == nil {
 		d.plan.Problem = d.TemplateProblem
+		d.again(templateAgain)
 	}
 	if len(d.plan.Verdicts) == 0 || d.Lineage.Spec.Suspend || d.plan.Problem != nil {
 		d.waitForAncestors()

@@ -33,6 +33,8 @@ type Plan struct {
 	Parents []v1alpha1.ParentStatus
 	// Rollout counts the workloads that run the lineage.
 	Rollout Count
+	// Again is when to look at the lineage again without any news; zero where not.
+	Again time.Duration
 	// Run is the newest run as observed, to report; nil where there is none.
 	Run *Run
 }
