@@ -101,37 +101,12 @@ func assemble(objects []*unstructured.Unstructured, described description, versi
 
 // sortOut says of each object what becomes of it.
 func sortOut(objects []*unstructured.Unstructured) (*sorted, error) {
-	s := &sorted{permissions: permissions{roles: map[string][]rbacv1.PolicyRule{}}}
-	var roles []*unstructured.Unstructured
+	s := &sorted{permissions: permissions{rules: map[string][]rbacv1.PolicyRule{}}}
 	for _, object := range objects {
-		// OLM decides on the namespace.
-		if object.GetKind() != "ClusterServiceVersion" {
-			object.SetNamespace("")
+		if left[object.GetKind()] {
+			continue
 		}
-		var err error
-		switch kind := object.GetKind(); {
-		case left[kind]:
-		case kind == "ClusterServiceVersion":
-			s.csv = object
-		case kind == "Configuration":
-			s.scorecard = object
-		case kind == "ImageLineage":
-			s.examples = append(s.examples, object)
-		case kind == "Deployment":
-			s.deployment = &appsv1.Deployment{}
-			err = runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, s.deployment)
-		case kind == "Role" || kind == "ClusterRole":
-			roles = append(roles, object)
-			err = s.permissions.addRole(object)
-		case kind == "RoleBinding" || kind == "ClusterRoleBinding":
-			err = s.permissions.addBinding(object)
-		case kind == "CustomResourceDefinition":
-			s.crd = object
-			s.manifests = append(s.manifests, object)
-		default:
-			s.manifests = append(s.manifests, object)
-		}
-		if err != nil {
+		if err := s.add(object); err != nil {
 			return nil, err
 		}
 	}
@@ -139,13 +114,37 @@ func sortOut(objects []*unstructured.Unstructured) (*sorted, error) {
 		return nil, errors.New("a ClusterServiceVersion, a scorecard Configuration, a Deployment and a " +
 			"CustomResourceDefinition are needed, and one of them is missing")
 	}
-	// Roles that no ServiceAccount of ours is bound to are for people to use.
-	for _, role := range roles {
-		if !s.permissions.bound(role) {
-			s.manifests = append(s.manifests, role)
-		}
-	}
+	s.manifests = append(s.manifests, s.permissions.unbound()...)
 	return s, nil
+}
+
+// add puts one object where it belongs.
+func (s *sorted) add(object *unstructured.Unstructured) error {
+	if object.GetKind() != "ClusterServiceVersion" {
+		// OLM decides on the namespace.
+		object.SetNamespace("")
+	}
+	switch object.GetKind() {
+	case "ClusterServiceVersion":
+		s.csv = object
+	case "Configuration":
+		s.scorecard = object
+	case "ImageLineage":
+		s.examples = append(s.examples, object)
+	case "Deployment":
+		s.deployment = &appsv1.Deployment{}
+		return runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, s.deployment)
+	case "Role", "ClusterRole":
+		return s.permissions.addRole(object)
+	case "RoleBinding", "ClusterRoleBinding":
+		return s.permissions.addBinding(object)
+	case "CustomResourceDefinition":
+		s.crd = object
+		s.manifests = append(s.manifests, object)
+	default:
+		s.manifests = append(s.manifests, object)
+	}
+	return nil
 }
 
 // install is what OLM installs: the Deployment with its rights.

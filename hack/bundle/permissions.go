@@ -15,8 +15,10 @@ import (
 
 // permissions are the rights of ServiceAccounts.
 type permissions struct {
-	// roles are the rules by kind and name of the role, as in Role/leader-election.
-	roles map[string][]rbacv1.PolicyRule
+	// roles are the roles of both kinds.
+	roles []*unstructured.Unstructured
+	// rules are theirs, by kind and name of the role, as in Role/leader-election.
+	rules map[string][]rbacv1.PolicyRule
 	// bindings are the bindings of both kinds.
 	bindings []rbacv1.RoleBinding
 }
@@ -26,7 +28,8 @@ func (p *permissions) addRole(object *unstructured.Unstructured) error {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
 		return err
 	}
-	p.roles[object.GetKind()+"/"+role.Name] = role.Rules
+	p.roles = append(p.roles, object)
+	p.rules[object.GetKind()+"/"+role.Name] = role.Rules
 	return nil
 }
 
@@ -43,11 +46,18 @@ func (p *permissions) addBinding(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// bound reports whether a ServiceAccount is bound to the role.
-func (p *permissions) bound(role *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(p.bindings, func(b rbacv1.RoleBinding) bool {
-		return b.RoleRef.Kind == role.GetKind() && b.RoleRef.Name == role.GetName()
-	})
+// unbound returns the roles that no ServiceAccount of ours is bound to: they are for
+// people to use, and go into the bundle as they are.
+func (p *permissions) unbound() []*unstructured.Unstructured {
+	var roles []*unstructured.Unstructured
+	for _, role := range p.roles {
+		if !slices.ContainsFunc(p.bindings, func(b rbacv1.RoleBinding) bool {
+			return b.RoleRef.Kind == role.GetKind() && b.RoleRef.Name == role.GetName()
+		}) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
 }
 
 // of returns all the rules that an account has by roles of a kind.
@@ -62,7 +72,7 @@ func (p *permissions) of(account, kind string) ([]any, error) {
 	}
 	var rules []any
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		for _, rule := range p.roles[kind+"/"+name] {
+		for _, rule := range p.rules[kind+"/"+name] {
 			converted, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&rule)
 			if err != nil {
 				return nil, err

@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,6 +55,7 @@ func run(ctx context.Context) error {
 		return nil
 	case clusterGiven:
 		return stories(ctx, endpoints{kubeconfig: m.kubeconfig, registry: m.registry})
+	case clusterOwn:
 	}
 	return onOwnCluster(ctx, stories)
 }
@@ -73,7 +75,7 @@ func onOwnCluster(ctx context.Context, stories func(context.Context, endpoints) 
 			return err
 		}
 		if at, up = own.status(ctx); !up {
-			return fmt.Errorf("the cluster came up, and its status does not tell KUBECONFIG and REGISTRY")
+			return errors.New("the cluster came up, and its status does not tell KUBECONFIG and REGISTRY")
 		}
 	}
 	return stories(ctx, at)

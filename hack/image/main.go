@@ -50,10 +50,11 @@ func main() {
 	o.plainHTTP = strings.FieldsFunc(plainHTTP, func(r rune) bool { return r == ',' })
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o); err != nil {
+	err := run(ctx, o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
-		os.Exit(1) //nolint:gocritic // the process ends here; there is nothing left for stop to undo
+		os.Exit(1)
 	}
 }
 
@@ -124,7 +125,7 @@ func certificates() ([]byte, error) {
 		"/etc/pki/tls/certs/ca-bundle.crt",
 		"/etc/ssl/cert.pem",
 	} {
-		certs, err := os.ReadFile(path) //nolint:gosec // one of the paths above
+		certs, err := os.ReadFile(path)
 		if err == nil || !errors.Is(err, os.ErrNotExist) {
 			return certs, err
 		}

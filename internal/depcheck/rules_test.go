@@ -28,12 +28,8 @@ const (
 	knative           = "knative.dev"
 )
 
-var (
-	// pure decide: they turn values into values.
-	pure = []string{reference, lineage, plan, status}
-	// ports act: each is the only way to one outer system.
-	ports = []string{registry, tekton, workload}
-)
+// pure are the packages that decide: they turn values into values.
+var pure = []string{reference, lineage, plan, status}
 
 // rule forbids imports.
 type rule struct {
