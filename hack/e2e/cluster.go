@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 )
 
 // notice is what a person must not overlook.
@@ -57,10 +59,19 @@ func (m machine) cluster() (clusterSource, error) {
 	}
 }
 
-// endpoints are what the stories need to know of a cluster.
-type endpoints struct {
-	kubeconfig string
-	registry   string
+// endpoints are what the stories need to know of a cluster, as environment variables:
+// KUBECONFIG and REGISTRY, and whatever else the cluster tells.
+type endpoints map[string]string
+
+// complete reports whether that is enough to reach the cluster.
+func (e endpoints) complete() bool { return e["KUBECONFIG"] != "" && e["REGISTRY"] != "" }
+
+// environ adds the endpoints to an environment.
+func (e endpoints) environ(to []string) []string {
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		to = append(to, name+"="+e[name])
+	}
+	return to
 }
 
 // ownCluster is the cluster of test/cluster, driven by its command.
@@ -82,38 +93,33 @@ func (c ownCluster) down(ctx context.Context) error {
 	return nil
 }
 
-// status tells whether the cluster is up, and its endpoints.
-func (c ownCluster) status(ctx context.Context) (endpoints, bool) {
-	cmd := c.command(ctx, "status")
+// status returns the cluster's endpoints; incomplete where it is down.
+func (c ownCluster) status(ctx context.Context) endpoints {
+	cmd := c.command(ctx, "status", "-o", "env")
 	cmd.Stdout, cmd.Stderr = nil, nil
 	out, err := cmd.Output()
 	if err != nil {
-		return endpoints{}, false
+		return nil
 	}
-	return parseStatus(string(out))
+	return parseEnv(string(out))
 }
 
-func (c ownCluster) command(ctx context.Context, verb string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", "run", ".", verb)
+func (c ownCluster) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "."}, args...)...)
 	cmd.Dir = c.dir
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }
 
-// assignment is a line of the status that a shell could read too.
-var assignment = regexp.MustCompile(`(?m)^\s*(?:export )?(KUBECONFIG|REGISTRY)=["']?([^\s"']+)`)
+// assignment is a variable as a shell reads it.
+var assignment = regexp.MustCompile(`\b([A-Z_]+)=["']?([^\s"']+)`)
 
-// parseStatus reads the endpoints from the status, which is up if it names both.
-func parseStatus(status string) (endpoints, bool) {
-	var at endpoints
-	for _, match := range assignment.FindAllStringSubmatch(status, -1) {
-		switch match[1] {
-		case "KUBECONFIG":
-			at.kubeconfig = match[2]
-		case "REGISTRY":
-			at.registry = match[2]
-		}
+// parseEnv reads what "status -o env" prints for a shell.
+func parseEnv(out string) endpoints {
+	at := endpoints{}
+	for _, match := range assignment.FindAllStringSubmatch(out, -1) {
+		at[match[1]] = match[2]
 	}
-	return at, at.kubeconfig != "" && at.registry != ""
+	return at
 }

@@ -48,32 +48,35 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-func TestParseStatus(t *testing.T) {
+func TestParseEnv(t *testing.T) {
 	for title, tc := range map[string]struct {
-		status string
-		want   endpoints
-		wantUp bool
+		out          string
+		want         endpoints
+		wantComplete bool
 	}{
-		"both endpoints, exported": {
-			status: "The cluster is up.\n  export KUBECONFIG=/tmp/config\n  export REGISTRY=10.1.0.1:5000\n",
-			want:   endpoints{kubeconfig: "/tmp/config", registry: "10.1.0.1:5000"},
-			wantUp: true,
+		"all on one line": {
+			out:          "export KUBECONFIG=/tmp/config REGISTRY=10.1.0.1:5000 AUDIT_LOG=/tmp/audit.log\n",
+			want:         endpoints{"KUBECONFIG": "/tmp/config", "REGISTRY": "10.1.0.1:5000", "AUDIT_LOG": "/tmp/audit.log"},
+			wantComplete: true,
 		},
-		"both endpoints, quoted": {
-			status: "KUBECONFIG='/tmp/config'\nREGISTRY=\"10.1.0.1:5000\"\n",
-			want:   endpoints{kubeconfig: "/tmp/config", registry: "10.1.0.1:5000"},
-			wantUp: true,
+		"a line for each, quoted": {
+			out:          "KUBECONFIG='/tmp/config'\nREGISTRY=\"10.1.0.1:5000\"\n",
+			want:         endpoints{"KUBECONFIG": "/tmp/config", "REGISTRY": "10.1.0.1:5000"},
+			wantComplete: true,
 		},
-		"one endpoint is not enough": {
-			status: "KUBECONFIG=/tmp/config\n",
-			want:   endpoints{kubeconfig: "/tmp/config"},
+		"one of two is not enough": {
+			out:  "export KUBECONFIG=/tmp/config\n",
+			want: endpoints{"KUBECONFIG": "/tmp/config"},
 		},
-		"a cluster that is down": {status: "The cluster is down.\n"},
+		"a cluster that is down": {out: "The cluster is down.\n", want: endpoints{}},
 	} {
 		t.Run(title, func(t *testing.T) {
-			got, up := parseStatus(tc.status)
-			if got != tc.want || up != tc.wantUp {
-				t.Errorf("want %v %v, got %v %v", tc.want, tc.wantUp, got, up)
+			got := parseEnv(tc.out)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("endpoints (-want +got):\n%s", diff)
+			}
+			if got.complete() != tc.wantComplete {
+				t.Errorf("complete: want %v, got %v", tc.wantComplete, got.complete())
 			}
 		})
 	}

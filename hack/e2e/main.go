@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, notice)
 		return nil
 	case clusterGiven:
-		return stories(ctx, endpoints{kubeconfig: m.kubeconfig, registry: m.registry})
+		return stories(ctx, endpoints{"KUBECONFIG": m.kubeconfig, "REGISTRY": m.registry})
 	case clusterOwn:
 	}
 	return onOwnCluster(ctx, stories)
@@ -63,8 +63,8 @@ func run(ctx context.Context) error {
 // onOwnCluster runs the stories on test/cluster, and leaves it as it was: up or down.
 func onOwnCluster(ctx context.Context, stories func(context.Context, endpoints) error) (err error) {
 	own := ownCluster{dir: "test/cluster"}
-	at, up := own.status(ctx)
-	if !up {
+	at := own.status(ctx)
+	if !at.complete() {
 		// Taken down also when bringing it up fails half-way or is interrupted.
 		defer func() {
 			if downErr := own.down(context.WithoutCancel(ctx)); err == nil {
@@ -74,8 +74,8 @@ func onOwnCluster(ctx context.Context, stories func(context.Context, endpoints) 
 		if err := own.up(ctx); err != nil {
 			return err
 		}
-		if at, up = own.status(ctx); !up {
-			return errors.New("the cluster came up, and its status does not tell KUBECONFIG and REGISTRY")
+		if at = own.status(ctx); !at.complete() {
+			return errors.New("the cluster came up, and its status tells no KUBECONFIG or no REGISTRY")
 		}
 	}
 	return stories(ctx, at)
@@ -88,7 +88,7 @@ func stories(ctx context.Context, at endpoints) error {
 		return fmt.Errorf("cannot read the list of stories: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-tags", "e2e", "-count=1", "-timeout=60m", "-json", "./test/e2e")
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+at.kubeconfig, "REGISTRY="+at.registry)
+	cmd.Env = at.environ(os.Environ())
 	cmd.Stderr = os.Stderr
 	// An interrupt lets the tests clean up; a kill would not.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
