@@ -161,6 +161,11 @@ func down(ctx context.Context, progress *command.Progress) error {
 		progress.Say("no cluster is up")
 		return nil
 	}
+	unlock, err := cache.Lock("up")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return progress.During("end the cluster", func() error { return node.Stop(ctx) })
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/imagelineage/imagelineage/test/cluster/internal/command"
 )
@@ -70,7 +71,7 @@ func baseLayer(ctx context.Context, rootfs, work, version string) (v1.Layer, err
 			return nil, err
 		}
 	}
-	return compress(func(out io.Writer) error { return writeTree(out, root, epoch) })
+	return compress(gzip.BestSpeed, func(out io.Writer) error { return writeTree(out, root, epoch) })
 }
 
 // buildPackage makes the Debian package with dpkg-deb.

@@ -89,19 +89,28 @@ func writeEntry(writer *tar.Writer, root, path string, latest time.Time, links m
 	return err
 }
 
-// writeProgram writes a tar with nothing but one executable at the root.
+// programDir is where a program lies in its image: the place ko puts it, which
+// Tekton's controller relies on when it runs /ko-app/entrypoint.
+const programDir = "ko-app"
+
+// writeProgram writes a tar with nothing but one executable.
 func writeProgram(out io.Writer, name, path string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	writer := tar.NewWriter(out)
-	// A directory for temporary files, because Tekton's programs use one.
-	directory := &tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777, ModTime: time.Unix(0, 0)}
-	if err := writer.WriteHeader(directory); err != nil {
-		return err
+	for _, directory := range []*tar.Header{
+		{Name: programDir + "/", Mode: 0o755},
+		// For temporary files, because Tekton's programs write some.
+		{Name: "tmp/", Mode: 0o1777},
+	} {
+		directory.Typeflag, directory.ModTime = tar.TypeDir, time.Unix(0, 0)
+		if err := writer.WriteHeader(directory); err != nil {
+			return err
+		}
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(content)), ModTime: time.Unix(0, 0)}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: programDir + "/" + name, Mode: 0o755, Size: int64(len(content)), ModTime: time.Unix(0, 0)}
 	if err := writer.WriteHeader(header); err != nil {
 		return err
 	}
@@ -111,11 +120,11 @@ func writeProgram(out io.Writer, name, path string) error {
 	return writer.Close()
 }
 
-// compress turns a tar into a layer, quickly rather than small: it travels no
-// further than this machine.
-func compress(write func(io.Writer) error) (v1.Layer, error) {
+// compress turns a tar into a layer. The level trades the processor's time for
+// space: what travels no further than this machine is not squeezed at all.
+func compress(level int, write func(io.Writer) error) (v1.Layer, error) {
 	var buffer bytes.Buffer
-	zipped, err := gzip.NewWriterLevel(&buffer, gzip.BestSpeed)
+	zipped, err := gzip.NewWriterLevel(&buffer, level)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/klauspost/compress/gzip"
 )
 
 // defaultPath is the PATH of every image; images without one break tools that
@@ -22,12 +23,12 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 // Program pushes a static program as an image of one layer and returns the
 // image's reference by digest.
 func (m Maker) Program(ctx context.Context, registry, repository, programName, path string) (string, error) {
-	layer, err := compress(func(out io.Writer) error { return writeProgram(out, programName, path) })
+	layer, err := compress(gzip.NoCompression, func(out io.Writer) error { return writeProgram(out, programName, path) })
 	if err != nil {
 		return "", err
 	}
 	image, err := imageOf(layer, time.Unix(0, 0).UTC(), v1.Config{
-		Env: []string{defaultPath}, Entrypoint: []string{"/" + programName},
+		Env: []string{defaultPath}, Entrypoint: []string{"/" + programDir + "/" + programName},
 	})
 	if err != nil {
 		return "", err
@@ -47,7 +48,7 @@ func (m Maker) Builder(ctx context.Context, registry string) (string, error) {
 	}
 	reference := ""
 	err = m.Progress.During("push "+repository, func() error {
-		layer, err := compress(func(out io.Writer) error {
+		layer, err := compress(gzip.NoCompression, func(out io.Writer) error {
 			file, err := os.Open(tarball)
 			if err != nil {
 				return err

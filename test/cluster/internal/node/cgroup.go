@@ -12,11 +12,9 @@ import (
 const cgroupRoot = "/sys/fs/cgroup"
 
 // hierarchies are the roots of the control group trees: one for each controller
-// of version 1, or the single one of version 2.
-func hierarchies(v2 bool) ([]string, error) {
-	if v2 {
-		return []string{cgroupRoot}, nil
-	}
+// of version 1, the single one of version 2, or both on a machine that mounts
+// version 2 beside version 1 — there runc makes groups in all of them.
+func hierarchies() ([]string, error) {
 	mounts, err := os.ReadFile("/proc/mounts")
 	if err != nil {
 		return nil, err
@@ -24,11 +22,15 @@ func hierarchies(v2 bool) ([]string, error) {
 	return parseHierarchies(string(mounts)), nil
 }
 
-// parseHierarchies reads the mount points of version 1's controllers.
+// parseHierarchies reads the mount points of the control groups.
 func parseHierarchies(mounts string) []string {
 	var found []string
 	for _, line := range strings.Split(mounts, "\n") {
-		if fields := strings.Fields(line); len(fields) > 2 && fields[2] == "cgroup" {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || (fields[2] != "cgroup" && fields[2] != "cgroup2") {
+			continue
+		}
+		if fields[1] == cgroupRoot || strings.HasPrefix(fields[1], cgroupRoot+"/") {
 			found = append(found, fields[1])
 		}
 	}
@@ -38,8 +40,8 @@ func parseHierarchies(mounts string) []string {
 // enterCgroups makes the node's control groups and moves this process, and so
 // everything it will start, into a leaf of them. The kubelet makes its own
 // groups beside the leaf: version 2 allows processes only in leaves.
-func enterCgroups(v2 bool) error {
-	roots, err := hierarchies(v2)
+func enterCgroups() error {
+	roots, err := hierarchies()
 	if err != nil {
 		return err
 	}
@@ -49,10 +51,8 @@ func enterCgroups(v2 bool) error {
 		if err := os.MkdirAll(group, 0o755); err != nil {
 			return err
 		}
-		if v2 {
-			if err := delegate(root, group); err != nil {
-				return err
-			}
+		if err := delegate(root, group); err != nil {
+			return err
 		}
 		if err := inheritCPUSet(root, group); err != nil {
 			return err
@@ -70,10 +70,14 @@ func enterCgroups(v2 bool) error {
 	return nil
 }
 
-// delegate switches the controllers on for the groups below.
+// delegate switches version 2's controllers on for the groups below. Version 1
+// has no such switch.
 func delegate(groups ...string) error {
 	for _, group := range groups {
 		available, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -108,8 +112,8 @@ func inheritCPUSet(parent, group string) error {
 
 // removeCgroups takes the node's groups away, the deepest first. A group whose
 // last process is just ending is still busy; the caller tries again.
-func removeCgroups(v2 bool) error {
-	roots, err := hierarchies(v2)
+func removeCgroups() error {
+	roots, err := hierarchies()
 	if err != nil {
 		return err
 	}

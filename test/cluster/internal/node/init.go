@@ -40,7 +40,7 @@ func Init() error {
 	if err != nil {
 		return err
 	}
-	if err := enterCgroups(state.Capabilities.CgroupV2); err != nil {
+	if err := enterCgroups(); err != nil {
 		return fmt.Errorf("control groups: %w", err)
 	}
 	if err := furnish(); err != nil {

@@ -34,7 +34,7 @@ func Stop(ctx context.Context) error {
 	}
 	for what, gone := range map[string]func(context.Context) error{
 		"the end of the node's processes": func(context.Context) error { return processesGone(state) },
-		"the end of the control groups":   func(context.Context) error { return removeCgroups(state.Capabilities.CgroupV2) },
+		"the end of the control groups":   func(context.Context) error { return removeCgroups() },
 		"the end of the interfaces":       disconnect,
 	} {
 		if err := command.Until(ctx, 30*time.Second, what, gone); err != nil {
@@ -56,7 +56,7 @@ func processesGone(state State) error {
 	if state.Alive() {
 		return fmt.Errorf("process %d still runs", state.PID)
 	}
-	roots, err := hierarchies(state.Capabilities.CgroupV2)
+	roots, err := hierarchies()
 	if err != nil {
 		return err
 	}
