@@ -23,7 +23,7 @@ import (
 )
 
 // process is one run of the whole operator, as main puts it together, limited to
-// the world's namespace.
+// the world's namespaces.
 type process struct {
 	life *life
 	stop func()
@@ -58,9 +58,9 @@ func (w *world) start(allowed int) *process {
 func (w *world) manager(ctx context.Context, life *life) (manager.Manager, error) {
 	o := operator.Options{PlainHTTPRegistries: []string{w.host}, MetricsAddress: "0", ProbeAddress: "0"}
 	options := operator.ManagerOptions(o)
-	// Every test runs an operator of its own in this process, for its namespace.
+	// Every test runs an operator of its own in this process, for its namespaces.
 	options.Controller = config.Controller{SkipNameValidation: ptr.To(true)}
-	options.Cache.DefaultNamespaces = map[string]cache.Config{w.namespace: {}}
+	options.Cache.DefaultNamespaces = map[string]cache.Config{w.namespace: {}, w.other: {}}
 	mgr, err := manager.New(restConfig, options)
 	if err != nil {
 		return nil, err

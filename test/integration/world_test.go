@@ -30,18 +30,20 @@ import (
 )
 
 // world is what surrounds the operator in a test: a registry in memory, a
-// namespace of its own, and stand-ins for Tekton and for the kubelet.
+// namespace of its own and one of somebody else, and stand-ins for Tekton and for
+// the kubelet.
 type world struct {
 	t         *testing.T
 	host      string
 	namespace string
+	other     string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	server := httptest.NewServer(ggcrregistry.New(ggcrregistry.Logger(log.New(&bytes.Buffer{}, "", 0))))
 	t.Cleanup(server.Close)
-	w := &world{t: t, host: strings.TrimPrefix(server.URL, "http://"), namespace: newNamespace(t)}
+	w := &world{t: t, host: strings.TrimPrefix(server.URL, "http://"), namespace: newNamespace(t), other: newNamespace(t)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
