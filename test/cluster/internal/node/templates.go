@@ -73,8 +73,7 @@ metricsBindAddress: 127.0.0.1:10249
 clientConnection: {kubeconfig: {{path "conf" "kube-proxy.kubeconfig"}}}
 clusterCIDR: {{.Addresses.Pods}}
 mode: iptables
-# A pod may reach itself through its Service; without this the answer would
-# come from an address it never spoke to.
+# Answers always come back through the node's rules, also from a pod to itself.
 iptables: {masqueradeAll: true, minSyncPeriod: 0s}
 {{- if not .Capabilities.SysResource}}
 oomScoreAdj: 0
