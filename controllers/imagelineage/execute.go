@@ -54,15 +54,13 @@ func (r *Reconciler) create(ctx context.Context, s plan.Snapshot, b plan.Build) 
 // templateProblem turns an error that only the template's author can mend into
 // the problem to show; nil for every other error.
 func templateProblem(err error) *plan.Problem {
-	var user *tekton.UserError
-	if errors.As(err, &user) {
+	if user, ok := errors.AsType[*tekton.UserError](err); ok {
 		return &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: user.Error()}
 	}
-	var refused *tekton.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*tekton.RefusedError](err); ok {
 		return &plan.Problem{
 			Reason:  v1alpha1.ReasonTemplateRefused,
-			Message: fmt.Sprintf("spec.build.pipelineRun: Tekton refuses it: %s", refused.Message),
+			Message: "spec.build.pipelineRun: Tekton refuses it: " + refused.Message,
 		}
 	}
 	return nil
@@ -75,8 +73,8 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run)
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	output, err := reference.ParseTag(run.Output)
-	if err != nil {
+	output, unparsable := reference.ParseTag(run.Output)
+	if unparsable != nil {
 		return refused("run %s: its annotation %s was changed", run.Name, v1alpha1.OutputAnnotation), nil
 	}
 	pushed, err := r.Registry.Head(ctx, output, keychain)

@@ -122,8 +122,8 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 
 // taken is the problem of a produced lineage whose image belongs to another one.
 func (r *Reconciler) taken(ctx context.Context, l *v1alpha1.ImageLineage) (*plan.Problem, error) {
-	ref, err := reference.ParseTag(string(l.Spec.Image))
-	if !plan.Produced(l) || err != nil {
+	ref, unparsable := reference.ParseTag(string(l.Spec.Image))
+	if !plan.Produced(l) || unparsable != nil {
 		return nil, nil
 	}
 	rivals, err := index.Producers(ctx, r.Client, ref)

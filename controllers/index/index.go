@@ -44,7 +44,7 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 		byRepository: func(o client.Object) []string {
 			return referenceOf(o, func(r reference.Reference) string { return r.Repository })
 		},
-		byParent: func(o client.Object) []string { return parentsOf(o.(*v1alpha1.ImageLineage)) },
+		byParent: parentsOf,
 	}
 	for field, values := range lineages {
 		if err := indexer.IndexField(ctx, &v1alpha1.ImageLineage{}, field, values); err != nil {
@@ -60,14 +60,22 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 }
 
 func referenceOf(o client.Object, part func(reference.Reference) string) []string {
-	ref, err := reference.ParseTag(string(o.(*v1alpha1.ImageLineage).Spec.Image))
+	l, ok := o.(*v1alpha1.ImageLineage)
+	if !ok {
+		return nil
+	}
+	ref, err := reference.ParseTag(string(l.Spec.Image))
 	if err != nil {
 		return nil
 	}
 	return []string{part(ref)}
 }
 
-func parentsOf(l *v1alpha1.ImageLineage) []string {
+func parentsOf(o client.Object) []string {
+	l, ok := o.(*v1alpha1.ImageLineage)
+	if !ok {
+		return nil
+	}
 	var out []string
 	for _, from := range l.Spec.From {
 		if from.LineageRef != nil {
@@ -173,9 +181,9 @@ func Above(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v
 }
 
 func producersOf(ctx context.Context, c client.Reader, image string) ([]*v1alpha1.ImageLineage, error) {
-	ref, err := reference.ParseTag(image)
-	if err != nil {
-		return nil, nil
+	ref, unparsable := reference.ParseTag(image)
+	if unparsable != nil {
+		return nil, nil // its own lineage says so
 	}
 	producers, err := Producers(ctx, c, ref)
 	if holder := plan.Holder(producers); holder != nil {

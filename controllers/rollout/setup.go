@@ -19,7 +19,7 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
-// concurrency is how many workloads are looked at at once.
+// concurrency is how many workloads are looked at together.
 const concurrency = 8
 
 // SetupWithManager starts the controller. A workload is looked at when it changes,

@@ -112,7 +112,7 @@ func (d *decision) standing() Standing {
 func (d *decision) behindAncestor() Standing {
 	standing := Standing{
 		UpToDate: False, Reason: v1alpha1.ReasonAncestorOutdated,
-		Message: fmt.Sprintf("%s is behind and comes first", d.WaitingFor[0].Name),
+		Message: d.WaitingFor[0].Name + " is behind and comes first",
 	}
 	for _, a := range d.WaitingFor {
 		if !a.Since.IsZero() && (standing.Since.IsZero() || a.Since.Before(standing.Since)) {
@@ -131,18 +131,25 @@ func (d *decision) build() {
 		d.plan.Problem = d.TemplateProblem
 		d.again(templateAgain)
 	}
-	if len(d.plan.Verdicts) == 0 || d.Lineage.Spec.Suspend || d.plan.Problem != nil {
+	if len(d.plan.Verdicts) > 0 && !d.Lineage.Spec.Suspend && d.plan.Problem == nil {
+		d.answer(d.plan.Verdicts[0])
+	} else {
 		d.waitForAncestors()
-		return
 	}
-	headline := d.plan.Verdicts[0]
+	if current := d.subject.current(); current != nil && current.Origin == v1alpha1.OriginRolledBack && d.plan.Step == nil {
+		d.holdRollback()
+	}
+}
+
+// answer builds what the verdicts ask for, unless something comes first.
+func (d *decision) answer(headline Verdict) {
 	switch {
 	case d.live:
 		// One run at a time; what it lacks is built when it has ended.
 	case sourceUnknown(d.subject, d.plan.Verdicts):
 		d.stall(v1alpha1.ReasonSourceUnknown, "a rebuild is due (%s), and the current image was pushed by somebody else from a source that is not known: push a new release, or set the annotation %s to build from the template's source", headline.Message, v1alpha1.RebuildAnnotation)
 	case heldByRollback(d.subject, d.plan.Verdicts):
-		d.holdRollback()
+		// Held below, as long as the rollback is current.
 	case failedBefore(d.subject):
 		d.stall(failureReason(d.Lineage.Status.Run), "%s; it is tried again when an input changes, or when the annotation %s asks for it", d.Lineage.Status.Run.Message, v1alpha1.RebuildAnnotation)
 	case d.waitForAncestors(), d.waitForParents():
@@ -150,9 +157,6 @@ func (d *decision) build() {
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
 	default:
 		d.create()
-	}
-	if current := d.subject.current(); current != nil && current.Origin == v1alpha1.OriginRolledBack && d.plan.Step == nil {
-		d.holdRollback()
 	}
 }
 

@@ -513,7 +513,11 @@ func TestNumbers(t *testing.T) {
 
 func TestBuildIsPinned(t *testing.T) {
 	s := snapshot(parentShows(b))
-	got := Compute(s).Step.(Create).Build
+	create, ok := Compute(s).Step.(Create)
+	if !ok {
+		t.Fatalf("nothing is created: %s", told(Compute(s)))
+	}
+	got := create.Build
 	want := Build{
 		Name: got.Name, Number: 2, Attempt: 1, Inputs: got.Inputs,
 		Output:   "registry.example.com/shop/web:stable-" + got.Name[len("web-"):],

@@ -4,7 +4,6 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -58,7 +57,7 @@ func (d *decision) resolve() Resolution {
 		return d.unresolved(*o.Failure)
 	}
 	if o.Absent {
-		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: fmt.Sprintf("%s does not exist at its registry", d.Reference.Name())}
+		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: d.Reference.Name() + " does not exist at its registry"}
 	}
 	return Resolution{Resolved: True, Reason: v1alpha1.ReasonResolved, Message: "the registry answers"}
 }

@@ -105,10 +105,10 @@ func assess(w Workload, c Container, claim claim) containerState {
 		return containerUnknown
 	}
 	digest := v1alpha1.Digest(claim.ref.Digest)
-	switch {
-	case digest == current.Digest:
+	switch digest {
+	case current.Digest:
 		return containerCurrent
-	case digest == "":
+	case "":
 		return assessPlainTag(w, c, *current)
 	}
 	if older := findDigest(claim.by.History, digest); older != nil && setByPerson(w, c, *claim.by, *older) {

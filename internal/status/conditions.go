@@ -27,7 +27,7 @@ func setConditions(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.
 			ObservedGeneration: s.Lineage.Generation, LastTransitionTime: metav1.NewTime(s.Now),
 		})
 	}
-	setResolved(status, s, p, set)
+	setResolved(status, p, set)
 	set(v1alpha1.ConditionUpToDate, p.Lineage.UpToDate, p.Lineage.Reason, p.Lineage.Message)
 	rolledOut := rolledOutOf(s.Lineage, p.Rollout)
 	set(v1alpha1.ConditionRolledOut, rolledOut.truth, rolledOut.reason, rolledOut.message)
@@ -54,7 +54,7 @@ func truth(b bool) plan.Truth {
 
 // setResolved leaves the condition as it was where there is no news, so that a
 // restart of the operator, or a short outage of the registry, is none.
-func setResolved(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, set func(string, plan.Truth, string, string)) {
+func setResolved(status *v1alpha1.ImageLineageStatus, p plan.Plan, set func(string, plan.Truth, string, string)) {
 	known := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionResolved)
 	switch {
 	case p.Registry.Resolved != plan.Unknown:

@@ -60,10 +60,10 @@ func stepEvent(p plan.Plan, o plan.Outcome) *Event {
 
 func endEvent(step plan.End) *Event {
 	reason := v1alpha1.ReasonBuildFailed
-	switch step.Outcome {
-	case v1alpha1.RunLost:
+	if step.Outcome == v1alpha1.RunLost {
 		reason = v1alpha1.ReasonRunLost
-	case v1alpha1.RunDiscarded:
+	}
+	if step.Outcome == v1alpha1.RunDiscarded {
 		reason = v1alpha1.ReasonSuperseded
 	}
 	return &Event{Warning: true, Reason: reason, Message: fmt.Sprintf("run %s: %s", step.Run.Name, step.Message)}

@@ -64,6 +64,7 @@ type end struct {
 
 // cascade moves a base once, and kills the operator after so many effects of that.
 func cascade(t *testing.T, kill int) (end, []string) {
+	t.Helper()
 	w := newWorld(t)
 	w.chain()
 	before := w.start(0)
