@@ -6,6 +6,7 @@ package images
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,7 +36,7 @@ func (m Maker) Rootfs(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := cache.Key("debian", Suite, "minbase", "1", runtime.GOARCH)
+	key := cache.Key("debian", Suite, "minbase", "slim", runtime.GOARCH)
 	dir, err := cache.Ensure(key, func(out string) error {
 		return m.Progress.During("debootstrap Debian "+Suite, func() error {
 			root := filepath.Join(out, "root")
@@ -124,6 +125,9 @@ func tidy(root string) error {
 	for _, pattern := range []string{
 		"var/cache/apt/*.bin", "var/cache/apt/archives/*.deb", "var/lib/apt/lists/*", "var/log/*.log", "var/log/apt/*",
 		"var/cache/ldconfig/aux-cache", "etc/resolv.conf", "etc/hosts", "etc/hostname", "etc/machine-id", "dev/*",
+		// What Debian's own slim images leave out as well: every build copies its
+		// base, so a third less of it is a third less time.
+		"usr/share/locale/*", "usr/share/man/*", "usr/share/info/*", "var/cache/debconf/*-old", "var/lib/dpkg/*-old",
 	} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
@@ -135,7 +139,17 @@ func tidy(root string) error {
 			}
 		}
 	}
-	return nil
+	return keepOnlyCopyrights(filepath.Join(root, "usr/share/doc"))
+}
+
+// keepOnlyCopyrights removes the documentation but for the licences.
+func keepOnlyCopyrights(doc string) error {
+	return filepath.WalkDir(doc, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "copyright" {
+			return err
+		}
+		return os.Remove(path)
+	})
 }
 
 // unpack extracts a root file system with its owners and permissions.
