@@ -75,7 +75,7 @@ func (r *Reconciler) gatherTemplate(ctx context.Context, s *plan.Snapshot) {
 	hash, err := tekton.TemplateHash(s.Lineage.Spec.Build)
 	if err == nil {
 		s.Template = hash
-		err = r.checkTemplate(ctx, s)
+		err = r.checkTemplate(ctx, s.Lineage, hash)
 	}
 	s.TemplateProblem = templateProblem(err)
 	if err != nil && s.TemplateProblem == nil {
@@ -85,8 +85,12 @@ func (r *Reconciler) gatherTemplate(ctx context.Context, s *plan.Snapshot) {
 
 // checkTemplate renders the template with placeholders, so that it is the same
 // question every time and is asked once for each content.
-func (r *Reconciler) checkTemplate(ctx context.Context, s *plan.Snapshot) error {
-	run, err := tekton.Render(s.Lineage, s.Reference, placeholder(s))
+func (r *Reconciler) checkTemplate(ctx context.Context, l *v1alpha1.ImageLineage, hash string) error {
+	ref, err := reference.ParseTag(string(l.Spec.Image))
+	if err != nil {
+		return err
+	}
+	run, err := tekton.Render(l, ref, placeholder(l, ref, hash))
 	if err != nil {
 		return err
 	}
@@ -96,13 +100,13 @@ func (r *Reconciler) checkTemplate(ctx context.Context, s *plan.Snapshot) error 
 // nothing stands for a digest that is not known yet.
 const nothing v1alpha1.Digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
-func placeholder(s *plan.Snapshot) plan.Build {
-	b := plan.Build{Number: 1, Attempt: 1, Template: s.Template, Expected: v1alpha1.ExpectedAbsent}
-	for _, p := range s.Lineage.Spec.From {
+func placeholder(l *v1alpha1.ImageLineage, ref reference.Reference, hash string) plan.Build {
+	b := plan.Build{Number: 1, Attempt: 1, Template: hash, Expected: v1alpha1.ExpectedAbsent}
+	for _, p := range l.Spec.From {
 		b.BuiltFrom = append(b.BuiltFrom, v1alpha1.BuiltFrom{Name: p.Name, Reference: "placeholder.invalid/image:tag", Digest: nothing})
 	}
-	b.Name = plan.RunName(s.Lineage.Name, s.Lineage.UID, 0, "", 0)
-	b.Output = s.Reference.WithTag(plan.OutputTag(s.Reference.Tag, b.Name)).Name()
+	b.Name = plan.RunName(l.Name, l.UID, 0, "", 0)
+	b.Output = ref.WithTag(plan.OutputTag(ref.Tag, b.Name)).Name()
 	return b
 }
 

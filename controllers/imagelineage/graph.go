@@ -117,7 +117,12 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 		return false, err
 	}
 	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
-	return plan.Settled(subject, blocked || taken != nil), nil
+	if plan.Settled(subject, blocked || taken != nil) {
+		return true, nil
+	}
+	// Nobody waits for a build that Tekton refuses. It was asked for this template
+	// before, or is now, once.
+	return templateProblem(r.checkTemplate(ctx, l, template)) != nil, nil
 }
 
 // taken is the problem of a produced lineage whose image belongs to another one.

@@ -24,12 +24,15 @@ func (d *decision) parents() []v1alpha1.ParentStatus {
 			status.Baseline = d.baseline(p)
 		}
 		if p.Problem != nil {
-			status.Error = p.Problem.Message
+			status.Error = cutTo(p.Problem.Message, maxParentError)
 		}
 		out = append(out, status)
 	}
 	return out
 }
+
+// maxParentError is how long a parent's error may be (status.from[].error).
+const maxParentError = 1024
 
 // baseline is the parent's digest of the moment when an image of unknown ancestry
 // was taken on. It is needed only while the image's own parent is not proven.

@@ -28,18 +28,19 @@ const maxToken = 256
 // rebuildToken is the token of the rebuild annotation, cut to what the status can
 // echo.
 func rebuildToken(l *v1alpha1.ImageLineage) string {
-	return cut(l.Annotations[v1alpha1.RebuildAnnotation])
+	return cutTo(l.Annotations[v1alpha1.RebuildAnnotation], maxToken)
 }
 
 // CheckToken is the token of the check annotation, cut to what the status can
 // echo.
 func CheckToken(l *v1alpha1.ImageLineage) string {
-	return cut(l.Annotations[v1alpha1.CheckAnnotation])
+	return cutTo(l.Annotations[v1alpha1.CheckAnnotation], maxToken)
 }
 
-func cut(token string) string {
-	runes := []rune(token)
-	return string(runes[:min(len(runes), maxToken)])
+// cutTo shortens a text to so many characters.
+func cutTo(text string, length int) string {
+	runes := []rune(text)
+	return string(runes[:min(len(runes), length)])
 }
 
 func handled(l *v1alpha1.ImageLineage) v1alpha1.Handled {

@@ -76,7 +76,7 @@ func runStatus(run plan.Run) *v1alpha1.RunStatus {
 		created := metav1.NewTime(run.Created)
 		status.Started = &created
 	}
-	if run.Done {
+	if run.Done && !run.Finished.IsZero() {
 		finished := metav1.NewTime(run.Finished)
 		status.Finished = &finished
 	}
