@@ -1,0 +1,97 @@
+//go:build e2e
+
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/test/shop"
+)
+
+// apply renders a file of testdata and applies it.
+func apply(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + file)
+	must(t, err)
+	objects, err := live.RenderText(string(text), nil)
+	must(t, err)
+	must(t, shop.Apply(t.Context(), live.Client, objects))
+}
+
+// parentNotAllowed builds on corp-base from a namespace that it does not admit, and then
+// labels the namespace.
+func parentNotAllowed(t *testing.T) {
+	apply(t, "guest.yaml")
+	pipeline, err := live.Render("pipeline.yaml", live.Namespace("guest"))
+	must(t, err)
+	must(t, shop.Apply(t.Context(), live.Client, pipeline))
+	apply(t, "guest-lineage.yaml")
+
+	until(t, answerLimit, "the refusal", func(ctx context.Context) error {
+		guest, err := live.Lineage(ctx, "guest", "guest")
+		if err != nil {
+			return err
+		}
+		return says(guest, "Ready=False ParentNotAllowed", "Stalled=True ParentNotAllowed")
+	})
+	if runs := count(t)["run guest"]; runs != 0 {
+		t.Errorf("it was built %d times", runs)
+	}
+
+	patchObject(t, &corev1.Namespace{}, "", live.Namespace("guest"), `{"metadata":{"labels":{"tier":"apps"}}}`)
+	guest := becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
+		return says(l, "Ready=True UpToDate")
+	})
+	must(t, builtOn(guest, "base", lineage(t, "platform", "corp-base")))
+	if runs := count(t)["run guest"]; runs != 1 {
+		t.Errorf("it was built %d times", runs)
+	}
+}
+
+// patchObject patches an object as a person would.
+func patchObject(t *testing.T, object client.Object, namespace, name, patch string) {
+	t.Helper()
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	must(t, live.Client.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
+// suspendGuest and resumeGuest set spec.suspend of the guest's lineage.
+func suspendGuest(t *testing.T) {
+	t.Helper()
+	patchObject(t, &v1alpha1.ImageLineage{}, live.Namespace("guest"), "guest", `{"spec":{"suspend":true}}`)
+	becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
+		return says(l, "Ready=True HeldSuspended")
+	})
+}
+
+// suspended: the base moved while the guest was suspended, which then is resumed.
+func suspended(t *testing.T) {
+	guest := becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
+		return says(l, "Ready=True HeldSuspended", "UpToDate=False ParentChanged")
+	})
+	before := count(t)
+	if before["run guest"] != 1 {
+		t.Errorf("it was built while it was suspended")
+	}
+	patchObject(t, &v1alpha1.ImageLineage{}, guest.Namespace, guest.Name, `{"spec":{"suspend":false}}`)
+	corp := lineage(t, "platform", "corp-base")
+	becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
+		if err := builtOn(l, "base", corp); err != nil {
+			return err
+		}
+		return says(l, "Ready=True UpToDate")
+	})
+	added(t, before, inventory{"run guest": 1})
+}
