@@ -11,6 +11,11 @@ PLAIN_HTTP ?=
 # Any value makes "make image" push instead of writing bin/image.tar.
 PUSH ?=
 
+# The image is built so (see hack/image); with tests and tools built alike, all of them
+# share Go's build cache, and the hundreds of packages of client-go compile once.
+export CGO_ENABLED := 0
+export GOFLAGS := $(filter-out -trimpath,$(shell go env GOFLAGS)) -trimpath
+
 # Tools are pinned in modules of their own and built by Go when first used; nothing has
 # to be installed.
 CONTROLLER_GEN := go tool -modfile=tools/go.mod controller-gen
