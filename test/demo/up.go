@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/test/shop"
 )
@@ -92,31 +94,32 @@ func (d *demo) operator(ctx context.Context, startedCluster bool) error {
 	})
 }
 
-// open opens the shop where it is not open yet.
+// open opens the shop where it is not open yet, or only in part.
 func (d *demo) open(ctx context.Context) error {
 	d.screen.title("The shop")
-	if d.Settled(ctx) == nil {
-		if lineages, err := d.Lineages(ctx); err == nil && len(lineages) > 0 {
-			d.screen.say("  ✓ it is open")
-			return nil
-		}
+	workloads := &appsv1.DeploymentList{}
+	if err := d.Client.List(ctx, workloads, client.InNamespace(d.Namespace("shop"))); err != nil {
+		return err
 	}
-	buildah := ""
+	if len(workloads.Items) > 0 {
+		// People may have played with it: what there is stays as it is.
+		d.screen.say("  ✓ it is open")
+		return nil
+	}
 	err := d.screen.step("the image that builds run in", func() (err error) {
-		buildah, err = shop.PushBuildah(ctx, os.Stderr, d.Registry.Host)
+		d.Buildah, err = shop.PushBuildah(ctx, os.Stderr, d.Registry.Host)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	d.Buildah = buildah
-	if lineages, err := d.Lineages(ctx); err != nil || len(lineages) > 0 {
-		// Opened before and not at rest, as after a release by hand: what there is
-		// stays as it is.
-		return err
-	}
-	if d.Room, err = d.freeRoom(ctx); err != nil {
-		return err
+	if lineages, err := d.Lineages(ctx); err != nil || len(lineages) == 0 {
+		if err != nil {
+			return err
+		}
+		if d.Room, err = d.freeRoom(ctx); err != nil {
+			return err
+		}
 	}
 	return d.Open(ctx, os.Stderr, d.screen.step)
 }

@@ -75,8 +75,17 @@ func CreateMissing(ctx context.Context, c client.Client, objects []*unstructured
 // the journal has every change at its instant.
 const pause = 250 * time.Millisecond
 
+// FatalError is an error of a condition that will not come to hold by waiting.
+type FatalError struct {
+	// Message says what a person has to mend.
+	Message string
+}
+
+// Error is the message.
+func (e *FatalError) Error() string { return e.Message }
+
 // Until waits until a condition holds, which it says by returning no error. At the
-// deadline its last error is the reason.
+// deadline its last error is the reason; a FatalError is one at once.
 func Until(ctx context.Context, limit time.Duration, what string, condition func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -87,6 +96,10 @@ func Until(ctx context.Context, limit time.Duration, what string, condition func
 		err := condition(ctx)
 		if err == nil {
 			return nil
+		}
+		var fatal *FatalError
+		if errors.As(err, &fatal) {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		// An error of the deadline itself says less than the one before it.
 		if last == nil || ctx.Err() == nil {

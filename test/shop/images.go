@@ -108,7 +108,8 @@ func starting(image v1.Image, app string) (v1.Image, error) {
 	return mutate.Config(image, *changed)
 }
 
-// with is the image with one more layer, and with annotations.
+// with is the image with one more layer, and with annotations. It is OCI's: Docker's
+// manifests have no annotations.
 func with(image v1.Image, files, annotations map[string]string) (v1.Image, error) {
 	content, err := archive(files)
 	if err != nil {
@@ -120,7 +121,8 @@ func with(image v1.Image, files, annotations map[string]string) (v1.Image, error
 	if err != nil {
 		return nil, err
 	}
-	image, err = mutate.Append(mutate.MediaType(image, types.OCIManifestSchema1), mutate.Addendum{
+	image = mutate.ConfigMediaType(mutate.MediaType(image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err = mutate.Append(image, mutate.Addendum{
 		Layer: layer, History: v1.History{CreatedBy: "test/shop"},
 	})
 	if err != nil || annotations == nil {

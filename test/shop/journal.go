@@ -10,12 +10,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
@@ -66,6 +69,9 @@ type Journal struct {
 // NewJournal starts a journal; it ends with the context. tell is called with each
 // entry, one at a time; it may be nil.
 func NewJournal(ctx context.Context, config *rest.Config, namespaces []string, tell func(Entry)) (*Journal, error) {
+	// What the libraries log of their watches is no entry.
+	klog.SetLogger(logr.Discard())
+	log.SetLogger(logr.Discard())
 	watched := map[string]cache.Config{}
 	for _, namespace := range namespaces {
 		watched[namespace] = cache.Config{}

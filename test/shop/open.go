@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
 
 // FirstVersion is the version of Package in the base that a shop opens with.
@@ -49,7 +51,7 @@ func (l Live) Open(ctx context.Context, log io.Writer, step Step) error {
 	}{
 		{"Debian with " + Package + " " + FirstVersion, func() error { return l.pushGiven(ctx, log) }},
 		{"pipelines and lineages", func() error { return l.Declare(ctx) }},
-		{"the first images", func() error { return Until(ctx, 5*time.Minute, "the first images", l.built) }},
+		{"the first images", func() error { return Until(ctx, 5*time.Minute, "the first images", l.built()) }},
 		{"workloads", func() error { return l.createWorkloads(ctx) }},
 		{"everything Ready", func() error { return Until(ctx, 3*time.Minute, "the shop", l.Settled) }},
 	}
@@ -97,19 +99,32 @@ func (l Live) apply(ctx context.Context, file string, given any) error {
 	return Apply(ctx, l.Client, objects)
 }
 
-// built holds when every lineage has an image. The workloads come after that: a kubelet
-// that has once failed to pull an image waits long before it tries again.
-func (l Live) built(ctx context.Context) error {
-	lineages, err := l.Lineages(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range lineages {
-		if lineages[i].Status.Current == nil {
-			return fmt.Errorf("%s: %s", lineages[i].Name, SaidOf(&lineages[i]))
+// patience is how long a failed build may stay one: with an input that was just pushed it
+// is tried again as soon as the input is seen.
+const patience = 30 * time.Second
+
+// built is a condition that holds when every lineage has an image. The workloads come
+// after that: a kubelet that has once failed to pull an image waits long before it tries
+// again.
+func (l Live) built() func(context.Context) error {
+	begun := time.Now()
+	return func(ctx context.Context) error {
+		lineages, err := l.Lineages(ctx)
+		if err != nil {
+			return err
 		}
+		var waiting error
+		for i := range lineages {
+			ready := Condition(&lineages[i], v1alpha1.ConditionReady)
+			if ready.Reason == v1alpha1.ReasonBuildFailed && time.Since(begun) > patience {
+				return &FatalError{Message: lineages[i].Name + ": " + ready.Message}
+			}
+			if lineages[i].Status.Current == nil && waiting == nil {
+				waiting = fmt.Errorf("%s: %s", lineages[i].Name, SaidOf(&lineages[i]))
+			}
+		}
+		return waiting
 	}
-	return nil
 }
 
 func (l Live) createWorkloads(ctx context.Context) error {
