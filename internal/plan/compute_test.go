@@ -142,6 +142,8 @@ func told(p Plan) string {
 	switch step := p.Step.(type) {
 	case Accept:
 		words = append(words, "accept", string(step.Revision.Origin), reference.ShortDigest(string(step.Revision.Digest))[:1])
+	case Prove:
+		words = append(words, "prove", reference.ShortDigest(string(step.BuiltFrom[0].Digest))[:1])
 	case Create:
 		words = append(words, "create", step.Build.Reasons[0])
 	case Publish:
@@ -275,6 +277,12 @@ func TestCompute(t *testing.T) {
 		"a person may have an adopted image built over": {
 			edits: []func(*Snapshot){with(adopted(1, x)), annotated(v1alpha1.RebuildAnnotation, "1")},
 			want:  "create Requested", wantUpToDate: Unknown,
+		},
+		"what an adopted image was built from is proven when its parent is known": {
+			edits: []func(*Snapshot){with(adopted(1, x)), func(s *Snapshot) {
+				s.Observation.Base = BaseAnnotation{Name: baseRef.Name(), Digest: a}
+			}},
+			want: "prove a", wantUpToDate: Unknown,
 		},
 		"a release pushed by hand is adopted": {
 			edits: []func(*Snapshot){shows(y, 1)},

@@ -42,6 +42,9 @@ func (d *decision) baseline(p Parent) v1alpha1.Digest {
 	if accepts {
 		current = &accepting.Revision
 	}
+	if proving, proves := d.plan.Step.(Prove); proves && lookup(proving.BuiltFrom, p.Name) != nil {
+		return ""
+	}
 	if current == nil || lookup(current.BuiltFrom, p.Name) != nil {
 		return ""
 	}

@@ -95,8 +95,8 @@ type Busy struct {
 	Message string
 }
 
-// Step is one thing to do. The set is closed: Accept, Create, Publish, Restore
-// and End.
+// Step is one thing to do. The set is closed: Accept, Prove, Create, Publish,
+// Restore and End.
 type Step interface{ step() }
 
 // Accept makes a digest that the tag shows the current revision. It has no effect
@@ -106,6 +106,15 @@ type Accept struct {
 	Revision v1alpha1.Revision
 	// Reason is one of the API's reasons, for the Event.
 	Reason string
+}
+
+// Prove records what the current image was built from, which was not known when
+// it was accepted. Like Accept, it has no effect outside of the status.
+type Prove struct {
+	// BuiltFrom is what the image was made of.
+	BuiltFrom []v1alpha1.BuiltFrom
+	// Roots of that.
+	Roots []v1alpha1.Root
 }
 
 // Create starts a run.
@@ -137,6 +146,7 @@ type End struct {
 }
 
 func (Accept) step()  {}
+func (Prove) step()   {}
 func (Create) step()  {}
 func (Publish) step() {}
 func (Restore) step() {}

@@ -35,7 +35,7 @@ func (d *decision) believeTag() bool {
 	}
 	current := d.subject.current()
 	if current != nil && current.Digest == o.Digest {
-		return false
+		return d.prove()
 	}
 	known := findDigest(d.Lineage.Status.History, o.Digest)
 	if known != nil && !d.confirmed("%s is back at an older digest", d.Reference.Name()) {
@@ -114,6 +114,21 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	}
 	d.busy(reason, "%s is %s now", d.Reference.Name(), reference.ShortDigest(string(revision.Digest)))
 	return Accept{Revision: revision, Reason: reason}
+}
+
+// prove looks again at an image of unknown ancestry: a parent may have become
+// known after the image was accepted, as when both are declared at once.
+func (d *decision) prove() bool {
+	current := d.subject.current()
+	if len(current.BuiltFrom) > 0 || len(d.Parents) == 0 {
+		return false
+	}
+	from, itsRoots := proven(d.Observation.Base, d.Parents)
+	if len(from) == 0 {
+		return false
+	}
+	d.plan.Step = Prove{BuiltFrom: from, Roots: itsRoots}
+	return true
 }
 
 // leftBehind is the revision that a rollback leaves. Rolling back twice in a row

@@ -88,6 +88,8 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 	switch step := p.Step.(type) {
 	case plan.Accept:
 		become(status, step.Revision)
+	case plan.Prove:
+		prove(status, step)
 	case plan.End:
 		status.Run = runStatus(step.Run)
 		end(status.Run, step.Outcome, step.Message)
@@ -136,6 +138,16 @@ func short(message string) string {
 func become(status *v1alpha1.ImageLineageStatus, r v1alpha1.Revision) {
 	status.Current = &v1alpha1.CurrentRevision{Revision: r, Short: reference.ShortDigest(string(r.Digest))}
 	status.History = append([]v1alpha1.Revision{r}, status.History...)
+}
+
+// prove completes the current revision, there and in the history.
+func prove(status *v1alpha1.ImageLineageStatus, step plan.Prove) {
+	status.Current.BuiltFrom, status.Current.Roots = step.BuiltFrom, step.Roots
+	for i := range status.History {
+		if status.History[i].Revision == status.Current.Revision.Revision {
+			status.History[i] = status.Current.Revision
+		}
+	}
 }
 
 func outdatedSince(before *metav1.Time, standing plan.Standing, now time.Time) *metav1.Time {
