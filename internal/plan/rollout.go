@@ -140,7 +140,14 @@ func assessPlainTag(w Workload, c Container, current v1alpha1.Revision) containe
 // a newer revision was current already.
 func setByPerson(w Workload, c Container, by Claimant, older v1alpha1.Revision) bool {
 	if memory, ok := w.Remembered[c.Name]; ok && memory.Lineage == by.Name {
-		return memory.To != c.Image && memory.Revision > older.Revision
+		switch {
+		case memory.To != c.Image && memory.Revision > older.Revision:
+			return true
+		case memory.To == c.Image && (c.SetBy == "" || c.SetBy == v1alpha1.RolloutFieldManager):
+			return false
+		}
+		// "kubectl rollout undo" brings back the annotation together with the image, so
+		// that it remembers what was undone to: who wrote the image last tells, and when.
 	}
 	written := c.SetAt
 	if written.IsZero() {

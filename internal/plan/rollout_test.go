@@ -136,6 +136,18 @@ func TestRoll(t *testing.T) {
 		"a person's undo of what we wrote is left alone": {
 			workload: runs(webRef.TaggedPinned(string(x)), remembers(y, 2)), wantCount: "held",
 		},
+		"a person's undo that brings back our annotation too is left alone": {
+			workload:  runs(webRef.TaggedPinned(string(y)), remembers(y, 2), setAt(now.Add(-30*time.Minute), "kubectl-rollout")),
+			wantCount: "held",
+		},
+		"what we wrote, and somebody else wrote too before the newer one came, is drift": {
+			workload: runs(webRef.TaggedPinned(string(y)), remembers(y, 2), setAt(now.Add(-90*time.Minute), "argocd-controller")),
+			want:     "app→3", wantCount: "drifted",
+		},
+		"what we wrote is drift, whenever that was": {
+			workload: runs(webRef.TaggedPinned(string(y)), remembers(y, 2), setAt(now.Add(-30*time.Minute), v1alpha1.RolloutFieldManager)),
+			want:     "app→3", wantCount: "drifted",
+		},
 		"a person's move to a newer revision than we wrote is drift": {
 			workload: runs(webRef.TaggedPinned(string(y)), remembers(x, 1)), want: "app→3", wantCount: "drifted",
 		},
