@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
 
@@ -46,7 +48,7 @@ func atRest(t *testing.T) {
 		t.Fatal("E2E=required, and AUDIT_LOG does not name the audit log of the API server: the operator's writes cannot be counted")
 	}
 	waitForQuiet(t)
-	before := count(t)
+	before, untouched := count(t), templates(t)
 	log, err := newWrites(t.Context())
 	must(t, err)
 	wait(t, watched)
@@ -56,6 +58,12 @@ func atRest(t *testing.T) {
 		t.Errorf("%d writes in %s: %v", len(written), watched, written)
 	}
 	added(t, before, inventory{})
+	if diff := cmp.Diff(untouched, templates(t)); diff != "" {
+		t.Errorf("workloads (-before +after):\n%s", diff)
+	}
+	if passed["TestStoryTagPutBack"] {
+		stillPutBack(t)
+	}
 
 	control := nudge(t)
 	how := "counted in the audit log"
@@ -69,7 +77,7 @@ func atRest(t *testing.T) {
 func waitForQuiet(t *testing.T) {
 	t.Helper()
 	until(t, answerLimit, "quiet", func(ctx context.Context) error {
-		if err := live.Settled(ctx); err != nil {
+		if err := live.AtRest(ctx); err != nil {
 			return err
 		}
 		log, err := newWrites(ctx)

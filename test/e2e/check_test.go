@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,19 +98,26 @@ func builtOn(l *v1alpha1.ImageLineage, name v1alpha1.ParentName, parent *v1alpha
 	return fmt.Errorf("%s: built from %+v, want %s at %s", l.Name, l.Status.Current.BuiltFrom, parent.Name, parent.Status.Current.Digest)
 }
 
-// dump tells all that a person would look at.
+// dump tells all that a person would look at: of the stories' own namespaces, and the
+// operator's log.
 func dump(ctx context.Context, out io.Writer) {
-	for _, args := range [][]string{
-		{"get", "imagelineages", "-A", "-o", "wide"},
-		{"get", "pipelineruns", "-A"},
-		{"get", "deployments,statefulsets,daemonsets,pods", "-A", "-o", "wide"},
-		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
-		{"logs", "--namespace", shop.OperatorNamespace, "--selector", operatorLabels, "--tail=60"},
-	} {
+	commands := [][]string{{"get", "imagelineages", "--all-namespaces", "--output=wide"}}
+	for _, namespace := range append(live.Namespaces(), live.Namespace("guest")) {
+		commands = append(commands,
+			[]string{"get", "pipelineruns,deployments,statefulsets,daemonsets,pods", "--namespace", namespace, "--output=wide"},
+			[]string{"get", "events", "--namespace", namespace, "--sort-by=.metadata.creationTimestamp"})
+	}
+	commands = append(commands, []string{"logs", "--namespace", shop.OperatorNamespace, "--selector", operatorLabels, "--tail=60"})
+	for _, args := range commands {
 		text, err := live.Cluster.Run(ctx, args...)
 		if err != nil {
 			text = err.Error()
 		}
-		fmt.Fprintf(out, "--- kubectl %v\n%s\n", args, text)
+		fmt.Fprintf(out, "--- kubectl %s\n%s\n", strings.Join(args, " "), lastLines(text, 80))
 	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
 }

@@ -27,9 +27,6 @@ func operatorKilled(t *testing.T) {
 	if passed["TestStoryParentNotAllowed"] {
 		suspendGuest(t)
 	}
-	if passed["TestStoryTagPutBack"] {
-		stillPutBack(t)
-	}
 	before, untouched := count(t), templates(t)
 	pushed := move(t, third)
 	until(t, answerLimit, "the first run", func(context.Context) error {

@@ -13,9 +13,6 @@ func TestStoryCascade(t *testing.T) { tell(t, cascade) }
 // TestStoryServiceImage: a vendor's image moves, and its pods follow without any build.
 func TestStoryServiceImage(t *testing.T) { tell(t, serviceImage) }
 
-// TestStoryAtRest: while nothing moves, the operator writes nothing.
-func TestStoryAtRest(t *testing.T) { tell(t, atRest, "TestStoryCascade") }
-
 // TestStoryParentNotAllowed: a parent refuses a namespace until it is admitted.
 func TestStoryParentNotAllowed(t *testing.T) { tell(t, parentNotAllowed) }
 
@@ -27,6 +24,10 @@ func TestStoryUndo(t *testing.T) { tell(t, undo, "TestStoryRelease") }
 
 // TestStoryTagPutBack: a tag that a person puts back is followed and not undone.
 func TestStoryTagPutBack(t *testing.T) { tell(t, tagPutBack, "TestStoryCascade") }
+
+// TestStoryAtRest: while nothing moves, the operator writes nothing; and what people have
+// put back stays as they put it.
+func TestStoryAtRest(t *testing.T) { tell(t, atRest, "TestStoryCascade") }
 
 // TestStoryOperatorKilled: the operator dies in the middle of a cascade, and nothing is
 // lost or done twice.
