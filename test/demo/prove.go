@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ func (d *demo) prove(ctx context.Context, version string, pushed time.Time) erro
 	took := time.Since(pushed)
 	d.screen.title("The proof")
 	var behind []string
+	whose := "all pods"
 	for _, app := range applications {
 		lineage, err := d.Lineage(ctx, "shop", app)
 		if err != nil {
@@ -29,6 +31,7 @@ func (d *demo) prove(ctx context.Context, version string, pushed time.Time) erro
 			return err
 		case runs == version:
 		case shop.Waits(lineage):
+			whose = "all pods that wait for nobody"
 			d.screen.say("    %s waits for a person (%s): %s\n", app, shop.SaidOf(lineage),
 				shop.Condition(lineage, "Ready").Message)
 		default:
@@ -38,7 +41,7 @@ func (d *demo) prove(ctx context.Context, version string, pushed time.Time) erro
 	if len(behind) > 0 {
 		return fmt.Errorf("the pods do not run %s %s: %s", shop.Package, version, strings.Join(behind, ", "))
 	}
-	d.screen.say("    %.0f seconds from the push to all pods, and nobody asked.", took.Seconds())
+	d.screen.say("    %.0f seconds from the push to %s, and nobody asked.", took.Seconds(), whose)
 	if err := d.table(ctx); err != nil {
 		return err
 	}
@@ -87,11 +90,14 @@ func (d *demo) table(ctx context.Context) error {
 
 // goOn says what to try next.
 func (d *demo) goOn() {
-	registry, repository := d.Registry.Host, d.Repository(shop.BaseRepository)
+	alias := ""
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		alias = "\n    alias kubectl=" + d.Cluster.Kubectl
+	}
 	d.screen.say(`
 ▶ How to go on
 
-    export KUBECONFIG=%s REGISTRY=%s
+    export KUBECONFIG=%s REGISTRY=%s%s
 
   Move the base again, and watch:
     go run ./test/demo move
@@ -100,11 +106,11 @@ func (d *demo) goOn() {
   Push a release of web by hand: it is adopted and rolled out, and never built over:
     go run ./test/demo release web
   Look:
-    %s get imagelineage -A -o wide
-    %s describe imagelineage -n shop web
-    %s get pipelineruns,deployments,statefulsets,daemonsets -A
+    kubectl get imagelineage -A -o wide
+    kubectl describe imagelineage -n %s web
+    kubectl get pipelineruns,deployments,statefulsets,daemonsets -A
   Remove it all:
-    make demo-down`, d.Cluster.Kubeconfig, registry, repository, d.Cluster.Kubectl, d.Cluster.Kubectl, d.Cluster.Kubectl)
+    make demo-down`, d.Cluster.Kubeconfig, d.Registry.Host, alias, d.Repository(shop.BaseRepository), d.Namespace("shop"))
 }
 
 // status shows the lineages and what runs them.
