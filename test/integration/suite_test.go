@@ -171,7 +171,7 @@ func readYAML(path string) ([]*unstructured.Unstructured, error) {
 // enforceAuthority creates the admission policy, and returns when the API server acts on
 // it: a policy takes effect a moment after it was created.
 func enforceAuthority(ctx context.Context) error {
-	paths, err := filepath.Glob(filepath.Join(root, "config/admission/authority_*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(root, "config/admission/*_policy*.yaml"))
 	if err != nil {
 		return err
 	}
