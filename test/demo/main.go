@@ -39,19 +39,22 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New(usage)
 	}
-	verb, rest := args[0], append(args[1:], "")
-	switch verb {
+	argument := ""
+	if len(args) > 1 {
+		argument = args[1]
+	}
+	switch args[0] {
 	case "up":
 		return up(ctx)
 	case "move":
-		return moveByHand(ctx, rest[0])
+		return moveByHand(ctx, argument)
 	case "release":
-		return release(ctx, rest[0])
+		return release(ctx, argument)
 	case "status":
 		return status(ctx)
 	case "down":
 		return down(ctx)
 	default:
-		return fmt.Errorf("unknown verb %q\n%s", verb, usage)
+		return fmt.Errorf("unknown verb %q\n%s", args[0], usage)
 	}
 }

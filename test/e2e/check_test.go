@@ -73,11 +73,11 @@ func says(l *v1alpha1.ImageLineage, wanted ...string) error {
 }
 
 func all(conditions []metav1.Condition) string {
-	text := ""
+	var each []string
 	for _, c := range conditions {
-		text += fmt.Sprintf("%s=%s %s; ", c.Type, c.Status, c.Reason)
+		each = append(each, fmt.Sprintf("%s=%s %s", c.Type, c.Status, c.Reason))
 	}
-	return text
+	return strings.Join(each, "; ")
 }
 
 // shows checks what a lineage's current digest is.

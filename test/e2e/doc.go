@@ -5,8 +5,8 @@
 // kubelets pull, and the operator is a Pod from config/default with the ServiceAccount
 // that is shipped. "make test-e2e" runs them; stories.txt lists those that must pass.
 //
-// The stories share one shop and are told in order: later ones begin where earlier ones
-// ended. stories_test.go is the table of contents.
+// The stories share one shop and are told in the order of their files: later ones begin
+// where earlier ones ended. stories.txt is the table of contents.
 //
 // KUBECONFIG and REGISTRY name the cluster. AUDIT_LOG, the path of its API server's
 // audit log, lets the story of the operator at rest count every write; without it the

@@ -46,6 +46,7 @@ type way struct {
 // the run of the application that arrived last, its rollout. A run counts from its
 // creation to its end, as the watch told of them: Tekton's own times are whole seconds.
 func cascadeFigures(t *testing.T, pushed time.Time) {
+	t.Helper()
 	accepted := lineage(t, "platform", "debian").Status.Current.Accepted.Time
 	corp := between(t, pushed, shop.RunStarted, shop.RunSucceeded, live.Namespace("platform")+"/corp-base")
 	var last way

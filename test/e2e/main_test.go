@@ -147,21 +147,21 @@ func tearDown(ctx context.Context, installed bool) error {
 	return shop.RemoveOperator(ctx, os.Stderr, live.Cluster)
 }
 
-// tell runs a story after those that it begins with. What a story needs and did not
-// happen is said at once, and not waited for.
-func tell(t *testing.T, story func(*testing.T), after ...string) {
+// begin begins a story after those that it needs. What did not happen is said at once, and
+// not waited for.
+func begin(t *testing.T, after ...string) {
+	t.Helper()
 	for _, before := range after {
 		if !passed[before] {
 			t.Fatalf("it begins where %s ends, which did not pass", before)
 		}
 	}
 	begun := time.Now()
-	defer func() {
+	t.Cleanup(func() {
+		passed[t.Name()] = !t.Failed()
 		if t.Failed() {
 			dump(context.WithoutCancel(t.Context()), os.Stdout)
 		}
 		t.Logf("told in %.1f s", time.Since(begun).Seconds())
-	}()
-	story(t)
-	passed[t.Name()] = !t.Failed()
+	})
 }

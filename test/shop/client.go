@@ -97,8 +97,7 @@ func Until(ctx context.Context, limit time.Duration, what string, condition func
 		if err == nil {
 			return nil
 		}
-		var fatal *FatalError
-		if errors.As(err, &fatal) {
+		if _, fatal := errors.AsType[*FatalError](err); fatal {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		// An error of the deadline itself says less than the one before it.

@@ -51,11 +51,13 @@ func FromEnvironment(ctx context.Context) (Cluster, bool, error) {
 	if c.Kubeconfig == "" {
 		return Cluster{}, false, errors.New("REGISTRY is set and KUBECONFIG is not: set both, or neither")
 	}
+	var err error
 	// What is not said can be asked where the cluster is this machine's own.
 	if own, err := Status(ctx); err == nil && own.Kubeconfig == c.Kubeconfig {
 		c.AuditLog, c.Kubectl = cmp.Or(c.AuditLog, own.AuditLog), cmp.Or(c.Kubectl, own.Kubectl)
 	}
-	return c, true, c.findKubectl()
+	c.Kubectl, err = findKubectl(c.Kubectl)
+	return c, true, err
 }
 
 // Status is the cluster of this machine; an error where it is not up.
@@ -80,7 +82,8 @@ func Status(ctx context.Context) (Cluster, error) {
 	if c.Kubeconfig == "" || c.Registry == "" {
 		return Cluster{}, errDown
 	}
-	return c, c.findKubectl()
+	c.Kubectl, err = findKubectl(c.Kubectl)
+	return c, err
 }
 
 // Up brings the cluster of this machine up.
@@ -124,16 +127,16 @@ func lastLine(out string) string {
 	return out[strings.LastIndexByte(out, '\n')+1:]
 }
 
-func (c *Cluster) findKubectl() error {
-	if c.Kubectl != "" {
-		return nil
+// findKubectl is the kubectl that is named, or the one of PATH.
+func findKubectl(named string) (string, error) {
+	if named != "" {
+		return named, nil
 	}
 	path, err := exec.LookPath("kubectl")
 	if err != nil {
-		return fmt.Errorf("kubectl is needed: install it, or set KUBECTL to its path: %w", err)
+		return "", fmt.Errorf("kubectl is needed: install it, or set KUBECTL to its path: %w", err)
 	}
-	c.Kubectl = path
-	return nil
+	return path, nil
 }
 
 // Run calls kubectl on the cluster and returns what it printed.

@@ -10,10 +10,9 @@ import (
 	"os"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/test/shop"
@@ -29,9 +28,9 @@ func apply(t *testing.T, file string) {
 	must(t, shop.Apply(t.Context(), live.Client, objects))
 }
 
-// parentNotAllowed builds on corp-base from a namespace that it does not admit, and then
-// labels the namespace.
-func parentNotAllowed(t *testing.T) {
+// TestStoryParentNotAllowed: a parent refuses a namespace until it is admitted.
+func TestStoryParentNotAllowed(t *testing.T) {
+	begin(t)
 	apply(t, "guest.yaml")
 	pipeline, err := live.Render("pipeline.yaml", live.Namespace("guest"))
 	must(t, err)
@@ -74,24 +73,4 @@ func suspendGuest(t *testing.T) {
 	becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
 		return says(l, "Ready=True HeldSuspended")
 	})
-}
-
-// suspended: the base moved while the guest was suspended, which then is resumed.
-func suspended(t *testing.T) {
-	guest := becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
-		return says(l, "Ready=True HeldSuspended", "UpToDate=False ParentChanged")
-	})
-	before := count(t)
-	if before["run guest"] != 1 {
-		t.Errorf("it was built while it was suspended")
-	}
-	patchObject(t, &v1alpha1.ImageLineage{}, guest.Namespace, guest.Name, `{"spec":{"suspend":false}}`)
-	corp := lineage(t, "platform", "corp-base")
-	becomes(t, answerLimit, "guest", "guest", func(l *v1alpha1.ImageLineage) error {
-		if err := builtOn(l, "base", corp); err != nil {
-			return err
-		}
-		return says(l, "Ready=True UpToDate")
-	})
-	added(t, before, inventory{"run guest": 1})
 }

@@ -25,8 +25,9 @@ const (
 	third  = "1.2"
 )
 
-// cascade moves the base once, and looks at all that came of it.
-func cascade(t *testing.T) {
+// TestStoryCascade: the base moves, and the whole ancestry follows, once and in order.
+func TestStoryCascade(t *testing.T) {
+	begin(t)
 	before := count(t)
 	pushed := move(t, second)
 	until(t, cascadeLimit, "the cascade", func(ctx context.Context) error {
@@ -115,6 +116,7 @@ func layers(t *testing.T) {
 
 // podsRun: the pods run the current digests, and their own dpkg tells the version.
 func podsRun(t *testing.T, version string) {
+	t.Helper()
 	for app, name := range map[string]string{"web": "web", "web-admin": "web", "api": "api"} {
 		current := lineage(t, "shop", name).Status.Current
 		pods, err := live.Pods(t.Context(), app)
@@ -135,8 +137,9 @@ func podsRun(t *testing.T, version string) {
 	}
 }
 
-// serviceImage moves the vendor's image.
-func serviceImage(t *testing.T) {
+// TestStoryServiceImage: a vendor's image moves, and its pods follow without any build.
+func TestStoryServiceImage(t *testing.T) {
+	begin(t)
 	before := count(t)
 	digest, err := live.PushVendor(t.Context(), live.BaseVersion(shop.FirstVersion), "second")
 	must(t, err)

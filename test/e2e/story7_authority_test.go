@@ -21,9 +21,9 @@ import (
 	"github.com/imagelineage/imagelineage/test/shop"
 )
 
-// authority: somebody who may edit lineages and nothing else may follow an image, and
-// may not have one built.
-func authority(t *testing.T) {
+// TestStoryAuthority: nobody gains rights through a lineage.
+func TestStoryAuthority(t *testing.T) {
+	begin(t)
 	const user = "e2e-editor"
 	namespace := live.Namespace("shop")
 	meta := metav1.ObjectMeta{Name: user, Namespace: namespace}

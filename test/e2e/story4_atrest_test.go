@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -41,9 +42,10 @@ func newWrites(ctx context.Context) (writes, error) {
 	return newStateWrites(ctx)
 }
 
-// atRest counts the operator's writes while nothing moves, and then makes it write once
-// to see that this is counted.
-func atRest(t *testing.T) {
+// TestStoryAtRest: while nothing moves, the operator writes nothing; and what people have
+// put back stays as they put it.
+func TestStoryAtRest(t *testing.T) {
+	begin(t, "TestStoryCascade")
 	if live.Cluster.AuditLog == "" && os.Getenv("E2E") == "required" {
 		t.Fatal("E2E=required, and AUDIT_LOG does not name the audit log of the API server: the operator's writes cannot be counted")
 	}
@@ -164,7 +166,7 @@ func state(ctx context.Context) (map[string]string, error) {
 	}
 	counted, err := takeInventory(ctx)
 	for what, n := range counted {
-		found[what] = fmt.Sprint(n)
+		found[what] = strconv.Itoa(n)
 	}
 	return found, err
 }

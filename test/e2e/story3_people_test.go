@@ -45,8 +45,9 @@ func openAdmin(ctx context.Context) error {
 // releaseDigest is what the release of web is, from its story on.
 var releaseDigest string
 
-// release pushes a release of web by hand.
-func release(t *testing.T) {
+// TestStoryRelease: a release pushed by hand is adopted and rolled out.
+func TestStoryRelease(t *testing.T) {
+	begin(t, "TestStoryCascade")
 	before := count(t)
 	digest, err := live.PushRelease(t.Context(), "shop/web:stable", "1")
 	must(t, err)
@@ -65,8 +66,9 @@ func release(t *testing.T) {
 	releaseDigest = digest
 }
 
-// undo sets the second workload of web back, in the two ways that kubectl has.
-func undo(t *testing.T) {
+// TestStoryUndo: a workload that a person sets back is left alone and reported.
+func TestStoryUndo(t *testing.T) {
+	begin(t, "TestStoryRelease")
 	before := count(t)
 	current := lineage(t, "shop", "web").Status.Current
 	namespace := "--namespace=" + live.Namespace("shop")
@@ -121,8 +123,9 @@ func revisionDigest(t *testing.T, name string, number int64) string {
 // putBack is what the inventory was when the tag of api was put back.
 var putBack inventory
 
-// tagPutBack puts the first image of api back under its tag.
-func tagPutBack(t *testing.T) {
+// TestStoryTagPutBack: a tag that a person puts back is followed and not undone.
+func TestStoryTagPutBack(t *testing.T) {
+	begin(t, "TestStoryCascade")
 	putBack = count(t)
 	left := lineage(t, "shop", "api").Status.Current.Revision.Revision
 	first := revisionDigest(t, "api", 1)
@@ -156,27 +159,5 @@ func stillPutBack(t *testing.T) {
 	must(t, says(api, "Ready=True HeldByUser"))
 	if now := count(t); now["run api"] != putBack["run api"] {
 		t.Errorf("api was built after its tag was put back")
-	}
-}
-
-// releaseSurvives looks at web after the base has moved once more.
-func releaseSurvives(t *testing.T) {
-	web := becomes(t, answerLimit, "shop", "web", func(l *v1alpha1.ImageLineage) error {
-		return says(l, "Ready=False SourceUnknown", "Stalled=True SourceUnknown", "UpToDate=False ParentChanged")
-	})
-	must(t, shows(web, releaseDigest))
-	shown, err := live.Registry.Digest(t.Context(), live.Image("shop/web:stable"))
-	must(t, err)
-	if shown != releaseDigest {
-		t.Errorf("the tag shows %s, and the release was %s", shown, releaseDigest)
-	}
-	for app, digest := range map[string]string{"web": releaseDigest, "web-admin": revisionDigest(t, "web", 1)} {
-		pods, err := live.Pods(t.Context(), app)
-		must(t, err)
-		for i := range pods {
-			if id := pods[i].Status.ContainerStatuses[0].ImageID; !strings.HasSuffix(id, digest) {
-				t.Errorf("pod %s runs %s, want %s", pods[i].Name, id, digest)
-			}
-		}
 	}
 }

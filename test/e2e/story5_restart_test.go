@@ -21,9 +21,10 @@ import (
 // operatorLabels select the operator's Pod.
 const operatorLabels = "app.kubernetes.io/name=imagelineage,app.kubernetes.io/component=operator"
 
-// operatorKilled moves the base again and deletes the operator's Pod while the first run
-// of the cascade is in flight. Before that the guest is suspended, for its own story.
-func operatorKilled(t *testing.T) {
+// TestStoryOperatorKilled: the operator dies in the middle of a cascade, and nothing is
+// lost or done twice.
+func TestStoryOperatorKilled(t *testing.T) {
+	begin(t, "TestStoryCascade")
 	if passed["TestStoryParentNotAllowed"] {
 		suspendGuest(t)
 	}
