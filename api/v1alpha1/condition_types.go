@@ -64,6 +64,9 @@ const (
 	ReasonBuiltFromUnknown = "BuiltFromUnknown"
 	// ReasonNotRolledOut: workloads drift, and rollout does not ask to move them.
 	ReasonNotRolledOut = "NotRolledOut"
+	// ReasonWorkloadsUnknown: workloads run an image that is no revision, or that
+	// belongs to more than one lineage; they are left alone.
+	ReasonWorkloadsUnknown = "WorkloadsUnknown"
 	// ReasonRolloutPending: workloads have the current digest in their template and
 	// cannot start it now: paused, OnDelete, or scaled to zero.
 	ReasonRolloutPending = "RolloutPending"

@@ -380,10 +380,16 @@ type RunStatus struct {
 	// +optional
 	Started *metav1.Time `json:"started,omitempty"`
 
-	// finished is when Tekton completed the run.
+	// finished is when Tekton completed the run. While the run has no outcome, it is
+	// set only where the run completed during a suspension.
 	//
 	// +optional
 	Finished *metav1.Time `json:"finished,omitempty"`
+
+	// ended is when the outcome was recorded.
+	//
+	// +optional
+	Ended *metav1.MicroTime `json:"ended,omitempty"`
 
 	// outcome is empty while the run is in flight.
 	//

@@ -71,7 +71,7 @@ func templateProblem(err error) *plan.Problem {
 func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run) (plan.Outcome, error) {
 	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
 	if err != nil {
-		return plan.Outcome{}, err
+		return unpublished(s, err)
 	}
 	output, unparsable := reference.ParseTag(run.Output)
 	if unparsable != nil {
@@ -82,41 +82,59 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run)
 	case registry.ClassOf(err) == registry.Absent:
 		return refused("run %s succeeded and pushed nothing to %s: its template has to push to $(lineage.output)", run.Name, run.Output), nil
 	case err != nil:
-		return plan.Outcome{}, fmt.Errorf("confirming the output of run %s: %w", run.Name, err)
+		return unpublished(s, fmt.Errorf("confirming the output of run %s: %w", run.Name, err))
 	case run.Digest != "" && string(run.Digest) != pushed:
 		return refused("run %s reported %s, and %s shows %s", run.Name, run.Digest, run.Output, pushed), nil
 	}
-	return r.move(ctx, s, pushed, run.Expected, keychain)
+	published, err := r.Registry.Publish(ctx, s.Reference, pushed, run.Expected, keychain)
+	if err != nil {
+		return unpublished(s, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err))
+	}
+	outcome := plan.Outcome{
+		Done: true, Digest: v1alpha1.Digest(pushed), At: r.Clock.Now(),
+		Superseded: published.Outcome == registry.Superseded,
+	}
+	// Children, and other lineages of the same image, hear of it at once.
+	r.Poller.Check(s.Reference)
+	return outcome, nil
 }
 
 // restore puts the current digest back under a tag that has vanished.
 func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alpha1.Digest) (plan.Outcome, error) {
 	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
 	if err != nil {
-		return plan.Outcome{}, err
+		return unpublished(s, err)
 	}
-	return r.move(ctx, s, string(digest), v1alpha1.ExpectedAbsent, keychain)
-}
-
-// move puts a digest under the lineage's tag, over nothing but what is expected,
-// and has the registry asked again: children and other lineages of the same
-// image hear of it at once.
-func (r *Reconciler) move(ctx context.Context, s plan.Snapshot, digest, expected string, keychain registry.Keychain) (plan.Outcome, error) {
-	published, err := r.Registry.Publish(ctx, s.Reference, digest, expected, keychain)
-	switch class := registry.ClassOf(err); {
-	case class == registry.Unauthorized || class == registry.Forbidden:
+	published, err := r.Registry.Publish(ctx, s.Reference, string(digest), v1alpha1.ExpectedAbsent, keychain)
+	switch {
+	case registry.ClassOf(err) == registry.Absent:
 		return plan.Outcome{Problem: &plan.Problem{
-			Reason:  v1alpha1.ReasonPublishForbidden,
-			Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
-		}}, err
+			Reason:  v1alpha1.ReasonTagAbsent,
+			Message: fmt.Sprintf("%s and the image that it showed, %s, are gone from the registry: push it again, or set the annotation %s to build it", s.Reference.Name(), digest, v1alpha1.RebuildAnnotation),
+		}}, nil
 	case err != nil:
-		return plan.Outcome{}, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err)
+		return unpublished(s, fmt.Errorf("putting %s back: %w", s.Reference.Name(), err))
+	case published.Outcome != registry.Moved:
+		// Asking again would give the same two answers, without end.
+		return plan.Outcome{Problem: &plan.Problem{
+			Reason:  v1alpha1.ReasonTagAbsent,
+			Message: s.Reference.Name() + " is there for who pushes, and hidden from who pulls: spec.pullSecrets has to name a Secret that may read it",
+		}}, nil
 	}
 	r.Poller.Check(s.Reference)
-	return plan.Outcome{
-		Done: true, Digest: v1alpha1.Digest(digest), At: r.Clock.Now(),
-		Superseded: published.Outcome == registry.Superseded,
-	}, nil
+	return plan.Outcome{Done: true, Digest: digest, At: r.Clock.Now()}, nil
+}
+
+// unpublished is the outcome of a publish that did not happen. It is tried again;
+// where the registry or the Secret refuses, a person is told.
+func unpublished(s plan.Snapshot, err error) (plan.Outcome, error) {
+	if class := registry.ClassOf(err); class != registry.Unauthorized && class != registry.Forbidden {
+		return plan.Outcome{}, err
+	}
+	return plan.Outcome{Problem: &plan.Problem{
+		Reason:  v1alpha1.ReasonPublishForbidden,
+		Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
+	}}, err
 }
 
 func refused(format string, args ...any) plan.Outcome {

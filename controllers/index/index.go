@@ -168,7 +168,7 @@ func Above(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v
 			}
 			continue
 		}
-		producers, err := producersOf(ctx, c, string(from.Image))
+		producers, err := producersOf(ctx, c, l, string(from.Image))
 		if err != nil {
 			return nil, err
 		}
@@ -177,19 +177,23 @@ func Above(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v
 	if !plan.Followed(l) {
 		return out, nil
 	}
-	return producersOf(ctx, c, string(l.Spec.Image))
+	return producersOf(ctx, c, l, string(l.Spec.Image))
 }
 
-func producersOf(ctx context.Context, c client.Reader, image string) ([]*v1alpha1.ImageLineage, error) {
+// producersOf is the lineage that builds an image, as another one has to believe
+// it: of another namespace only where it has built it before. A claim alone, by
+// somebody who may not even push there, must not hold up who uses the image.
+func producersOf(ctx context.Context, c client.Reader, of *v1alpha1.ImageLineage, image string) ([]*v1alpha1.ImageLineage, error) {
 	ref, unparsable := reference.ParseTag(image)
 	if unparsable != nil {
 		return nil, nil // its own lineage says so
 	}
 	producers, err := Producers(ctx, c, ref)
-	if holder := plan.Holder(producers); holder != nil {
-		return []*v1alpha1.ImageLineage{holder}, err
+	holder := plan.Holder(producers)
+	if holder == nil || holder.Namespace != of.Namespace && !plan.HasBuilt(holder) {
+		return nil, err
 	}
-	return nil, err
+	return []*v1alpha1.ImageLineage{holder}, err
 }
 
 // Producers are the lineages that build an image.

@@ -47,7 +47,7 @@ func keepImages(obj any) (any, error) {
 	kept := &corev1.Pod{TypeMeta: pod.TypeMeta}
 	kept.Namespace, kept.Name, kept.UID = pod.Namespace, pod.Name, pod.UID
 	kept.ResourceVersion, kept.Labels = pod.ResourceVersion, pod.Labels
-	kept.DeletionTimestamp = pod.DeletionTimestamp
+	kept.CreationTimestamp, kept.DeletionTimestamp = pod.CreationTimestamp, pod.DeletionTimestamp
 	kept.OwnerReferences = pod.OwnerReferences
 	kept.Spec.Containers = images(pod.Spec.Containers)
 	kept.Spec.InitContainers = images(pod.Spec.InitContainers)

@@ -32,7 +32,17 @@ func Compute(s Snapshot) Plan {
 	}
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
+	d.lookForRelease()
 	return d.plan
+}
+
+// lookForRelease has the registry asked where a workload runs an image that is no
+// revision, and appeared after the last check: it may be a release.
+func (d *decision) lookForRelease() {
+	unseen := d.plan.Rollout.Unseen
+	if o := d.Observation; o.Answered() && o.Failure == nil && !unseen.IsZero() && unseen.After(o.Started) && !unseen.After(d.Now) {
+		d.plan.Check = true
+	}
 }
 
 // decision is a plan in the making.
@@ -150,6 +160,8 @@ func (d *decision) answer(headline Verdict) {
 		d.stall(v1alpha1.ReasonSourceUnknown, "a rebuild is due (%s), and the current image was pushed by somebody else from a source that is not known: push a new release, or set the annotation %s to build from the template's source", headline.Message, v1alpha1.RebuildAnnotation)
 	case heldByRollback(d.subject, d.plan.Verdicts):
 		// Held below, as long as the rollback is current.
+	case d.superseded():
+		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what somebody else pushed to %s", d.Reference.Name())
 	case failedBefore(d.subject):
 		d.stall(failureReason(d.Lineage.Status.Run), "%s; it is tried again when an input changes, or when the annotation %s asks for it", d.Lineage.Status.Run.Message, v1alpha1.RebuildAnnotation)
 	case d.waitForAncestors(), d.waitForParents():
@@ -163,6 +175,14 @@ func (d *decision) answer(headline Verdict) {
 func (d *decision) holdRollback() {
 	d.hold(v1alpha1.ReasonHeldByUser, "the tag was put back to an older image (from revision %d): nothing is built until the tag moves again, a parent moves, or the annotation %s asks for it",
 		d.subject.current().RolledBackFrom, v1alpha1.RebuildAnnotation)
+}
+
+// superseded is true until the registry was asked again after somebody else's push
+// was found under the tag.
+func (d *decision) superseded() bool {
+	run := d.Lineage.Status.Run
+	return run != nil && run.Outcome == v1alpha1.RunSuperseded && run.Ended != nil &&
+		d.Observation.Answered() && !d.Observation.Started.After(run.Ended.Time)
 }
 
 // failureReason is the reason for a run that must not be repeated.

@@ -99,6 +99,9 @@ func with(history ...v1alpha1.Revision) func(*Snapshot) {
 func shows(d v1alpha1.Digest, repeats int) func(*Snapshot) {
 	return func(s *Snapshot) {
 		s.Observation = &Observation{Digest: d, Absent: d == "", Started: now.Add(-time.Minute), Repeats: repeats}
+		if repeats > 1 {
+			s.Observation.Previous = now.Add(-2 * time.Minute)
+		}
 	}
 }
 
@@ -251,6 +254,18 @@ func TestCompute(t *testing.T) {
 			edits: []func(*Snapshot){shows("", 2)},
 			want:  "restore 1", wantUpToDate: True,
 		},
+		"a tag that vanished is built where a build is due anyway": {
+			edits: []func(*Snapshot){shows("", 2), parentShows(b)},
+			want:  "create ParentChanged", wantUpToDate: False,
+		},
+		"a tag that vanished is built on request": {
+			edits: []func(*Snapshot){shows("", 2), annotated(v1alpha1.RebuildAnnotation, "1")},
+			want:  "create Requested", wantUpToDate: True,
+		},
+		"a lineage whose image is another's takes nothing on": {
+			edits: []func(*Snapshot){with(), func(s *Snapshot) { s.Problem = &Problem{Reason: v1alpha1.ReasonReferenceTaken} }},
+			want:  "problem ReferenceTaken", wantUpToDate: Unknown,
+		},
 		"a tag that vanished stays away while suspended": {
 			edits: []func(*Snapshot){shows("", 2), suspended},
 			want:  "hold HeldSuspended", wantUpToDate: True,
@@ -314,6 +329,16 @@ func TestCompute(t *testing.T) {
 			edits: []func(*Snapshot){with(rolledBack(3, x, a, 2), built(2, y, b), built(1, x, a)), parentShows(c)},
 			want:  "create ParentChanged", wantUpToDate: False,
 		},
+		"two old answers, of which one was asked for before our publish ended, are one": {
+			edits: []func(*Snapshot){with(built(2, y, a), built(1, x, a)), shows(x, 9), func(s *Snapshot) {
+				s.Lineage.Status.Current.Accepted = metav1.NewMicroTime(now.Add(-90 * time.Second))
+			}},
+			want: "check busy Resolving", wantUpToDate: True,
+		},
+		"a rollback that is taken back is none": {
+			edits: []func(*Snapshot){with(rolledBack(3, x, a, 2), built(2, y, a), built(1, x, a)), shows(y, 2)},
+			want:  "accept Built 2", wantUpToDate: True,
+		},
 		"a rollback ends on request": {
 			edits: []func(*Snapshot){with(rolledBack(3, x, a, 2), built(2, y, b), built(1, x, a)), parentShows(b), annotated(v1alpha1.RebuildAnnotation, "1")},
 			want:  "create Requested", wantUpToDate: False,
@@ -370,6 +395,21 @@ func TestCompute(t *testing.T) {
 		"what failed before an upgrade of the hash is not tried again": {
 			edits: []func(*Snapshot){parentShows(b), ran(2, 1, true, false), recorded(2, 1, "v0:other", v1alpha1.RunFailed)},
 			want:  "problem BuildFailed", wantUpToDate: False,
+		},
+		"after somebody else's push the registry is asked before anything is built": {
+			edits: []func(*Snapshot){parentShows(b), recorded(2, 1, "v1:in", v1alpha1.RunSuperseded), func(s *Snapshot) {
+				ended := metav1.NewMicroTime(now)
+				s.Lineage.Status.Run.Ended = &ended
+			}},
+			want: "busy Resolving", wantUpToDate: False,
+		},
+		"what was superseded is not built again while the tag shows nothing new": {
+			edits: []func(*Snapshot){parentShows(b), recorded(2, 1, wanted, v1alpha1.RunSuperseded)},
+			want:  "problem BuildFailed", wantUpToDate: False,
+		},
+		"a run whose build was removed meanwhile is left aside": {
+			edits: []func(*Snapshot){tracked, ran(2, 1, true, true), recorded(2, 1, "v1:in", "")},
+			want:  "end Discarded", wantUpToDate: True,
 		},
 		"a run that disappeared is recorded as lost": {
 			edits: []func(*Snapshot){parentShows(b), recorded(2, 1, "v1:in", "")},

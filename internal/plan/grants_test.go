@@ -50,6 +50,11 @@ func TestAdmits(t *testing.T) {
 	}
 }
 
+func hasBuilt(l *v1alpha1.ImageLineage) *v1alpha1.ImageLineage {
+	l.Status.History = []v1alpha1.Revision{{Origin: v1alpha1.OriginBuilt}}
+	return l
+}
+
 func TestHolder(t *testing.T) {
 	lineage := func(uid string, created time.Time, current bool) *v1alpha1.ImageLineage {
 		l := &v1alpha1.ImageLineage{ObjectMeta: metav1.ObjectMeta{UID: types.UID(uid), CreationTimestamp: metav1.NewTime(created)}}
@@ -62,10 +67,11 @@ func TestHolder(t *testing.T) {
 		rivals []*v1alpha1.ImageLineage
 		want   string
 	}{
-		"who has a current image stays":      {[]*v1alpha1.ImageLineage{lineage("old", earlier, false), lineage("has", now, true)}, "has"},
-		"then the oldest":                    {[]*v1alpha1.ImageLineage{lineage("young", now, true), lineage("old", earlier, true)}, "old"},
-		"then the lowest UID, in any order":  {[]*v1alpha1.ImageLineage{lineage("b", now, false), lineage("a", now, false)}, "a"},
-		"then the lowest UID, in that order": {[]*v1alpha1.ImageLineage{lineage("a", now, false), lineage("b", now, false)}, "a"},
+		"who has a current image stays":        {[]*v1alpha1.ImageLineage{lineage("old", earlier, false), lineage("has", now, true)}, "has"},
+		"who has built it stays, however late": {[]*v1alpha1.ImageLineage{lineage("old", earlier, true), hasBuilt(lineage("built", now, true))}, "built"},
+		"then the oldest":                      {[]*v1alpha1.ImageLineage{lineage("young", now, true), lineage("old", earlier, true)}, "old"},
+		"then the lowest UID, in any order":    {[]*v1alpha1.ImageLineage{lineage("b", now, false), lineage("a", now, false)}, "a"},
+		"then the lowest UID, in that order":   {[]*v1alpha1.ImageLineage{lineage("a", now, false), lineage("b", now, false)}, "a"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

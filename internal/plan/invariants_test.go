@@ -28,7 +28,7 @@ func randomSnapshot(rng *rand.Rand) Snapshot {
 			r.BuiltFrom = nil
 		}
 		r.RolledBackFrom = int64(rng.Intn(4))
-		r.Accepted = metav1.NewMicroTime(now.Add(-time.Duration(rng.Intn(120)) * time.Second))
+		r.Accepted = metav1.NewMicroTime(now.Add(-time.Duration(rng.Intn(240)) * time.Second))
 		history = append(history, r)
 	}
 	s := snapshot(with(history...))

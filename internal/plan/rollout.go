@@ -93,9 +93,15 @@ const (
 	containerCurrent containerState = iota
 	// containerDrifted: it asks for, or runs, something else.
 	containerDrifted
-	// containerHeld: a person set it to an older revision of the lineage.
+	// containerHeld: a person set it to an older revision of the lineage, or
+	// somebody takes back what we wrote.
 	containerHeld
-	// containerUnknown: it cannot be told yet what the pods run.
+	// containerStarting: its pods do not tell yet what they run.
+	containerStarting
+	// containerForeign: it asks for, or runs, a digest that is no revision, and
+	// that may be a release which the registry has not told us of.
+	containerForeign
+	// containerUnknown: the lineage has no image yet.
 	containerUnknown
 )
 
@@ -109,29 +115,69 @@ func assess(w Workload, c Container, claim claim) containerState {
 	case current.Digest:
 		return containerCurrent
 	case "":
-		return assessPlainTag(w, c, *current)
+		return assessPlainTag(w, c, *claim.by)
 	}
-	if older := findDigest(claim.by.History, digest); older != nil && setByPerson(w, c, *claim.by, *older) {
+	older := findDigest(claim.by.History, digest)
+	switch {
+	case older == nil && foreign(*claim.by, writtenAt(w, c)):
+		return containerForeign
+	case older != nil && setByPerson(w, c, *claim.by, *older):
+		return containerHeld
+	default:
+		return containerDrifted
+	}
+}
+
+// assessPlainTag looks at what the pods of a plain tag run: where it is the
+// current digest already, a patch would only restart them.
+func assessPlainTag(w Workload, c Container, by Claimant) containerState {
+	if w.Health == Pending && len(c.Running) == 0 && !c.Unreported {
+		return containerCurrent
+	}
+	unknown := false
+	for _, digest := range c.Running {
+		if digest == by.Current.Digest {
+			continue
+		}
+		if findDigest(by.History, digest) != nil || !foreign(by, c.Newest) {
+			return drifted(c, w, by)
+		}
+		unknown = true
+	}
+	switch {
+	case unknown:
+		return containerForeign
+	case c.Unreported || len(c.Running) == 0:
+		return containerStarting
+	default:
+		return containerCurrent
+	}
+}
+
+// drifted is true drift, unless somebody took back the very revision that we
+// wrote: trying again would be a fight, and restart the pods with every round.
+func drifted(c Container, w Workload, by Claimant) containerState {
+	memory, ok := w.Remembered[c.Name]
+	if ok && memory.Lineage == by.Name && memory.To == by.Reference.TaggedPinned(string(by.Current.Digest)) && c.SetBy != v1alpha1.RolloutFieldManager {
 		return containerHeld
 	}
 	return containerDrifted
 }
 
-// assessPlainTag looks at what the pods of a plain tag run: where it is the
-// current digest already, a patch would only restart them.
-func assessPlainTag(w Workload, c Container, current v1alpha1.Revision) containerState {
-	if w.Health == Pending && len(c.Running) == 0 && !c.Unreported {
-		return containerCurrent
+// foreign is true for a digest that is no revision and appeared after current was
+// accepted: somebody may have released it, and rolled it out, before the tag was
+// checked again. What was there when the lineage was declared is left alone, too:
+// installing the operator restarts nothing. Both are moved with the next revision.
+func foreign(by Claimant, appeared time.Time) bool {
+	return len(by.History) <= 1 || appeared.After(by.Current.Accepted.Time)
+}
+
+// writtenAt is when a container's image was written last, as far as is known.
+func writtenAt(w Workload, c Container) time.Time {
+	if c.SetAt.IsZero() {
+		return w.Created
 	}
-	for _, digest := range c.Running {
-		if digest != current.Digest {
-			return containerDrifted
-		}
-	}
-	if c.Unreported || len(c.Running) == 0 {
-		return containerUnknown
-	}
-	return containerCurrent
+	return c.SetAt
 }
 
 // setByPerson tells a person's rollback from a container that is merely behind.
@@ -149,12 +195,8 @@ func setByPerson(w Workload, c Container, by Claimant, older v1alpha1.Revision) 
 		// "kubectl rollout undo" brings back the annotation together with the image, so
 		// that it remembers what was undone to: who wrote the image last tells, and when.
 	}
-	written := c.SetAt
-	if written.IsZero() {
-		written = w.Created
-	}
 	replaced := replacedAt(by.History, older)
-	return !replaced.IsZero() && written.After(replaced)
+	return !replaced.IsZero() && writtenAt(w, c).After(replaced)
 }
 
 // replacedAt is when the next revision became current.
@@ -174,6 +216,9 @@ func replacedAt(history []v1alpha1.Revision, r v1alpha1.Revision) time.Time {
 // Count is how the workloads of a lineage stand.
 type Count struct {
 	Total, Current, Progressing, Pending, Drifted, Failed, Held, Unknown int32
+	// Unseen is when the newest image was written or started that is no revision:
+	// the tag has to be checked after that; zero where there is none.
+	Unseen time.Time
 	// Notes say what to know about single workloads.
 	Notes []string
 }
@@ -215,9 +260,7 @@ func (c *Count) add(lineage string, w Workload, claimants []Claimant) {
 		}
 		state := assess(w, container, claim)
 		found[state] = true
-		if state == containerHeld {
-			c.note("%s: container %s was set to an older revision%s: it is left alone until its image changes again", w, container.Name, byWhom(container))
-		}
+		c.explain(w, container, claim, state)
 	}
 	if len(found) == 0 {
 		return
@@ -228,15 +271,37 @@ func (c *Count) add(lineage string, w Workload, claimants []Claimant) {
 		c.Drifted++
 	case found[containerHeld]:
 		c.Held++
-	case found[containerUnknown]:
+	case found[containerForeign], found[containerUnknown]:
 		c.Unknown++
 	default:
-		c.byHealth(w)
+		c.byHealth(w, found[containerStarting])
 	}
 }
 
-func (c *Count) byHealth(w Workload) {
-	switch w.Health {
+// explain notes what a person should know of a container that is left alone.
+func (c *Count) explain(w Workload, container Container, claim claim, state containerState) {
+	switch state {
+	case containerHeld:
+		c.note("%s: container %s was set back%s: it is left alone until its image changes again, or the lineage has a newer revision than was taken back", w, container.Name, byWhom(container))
+	case containerForeign:
+		appeared := container.Newest
+		if claim.ref.Digest != "" {
+			appeared = writtenAt(w, container)
+		}
+		if appeared.After(c.Unseen) {
+			c.Unseen = appeared
+		}
+		c.note("%s: container %s runs an image that is no revision of the lineage: it is left alone until the next one", w, container.Name)
+	default:
+	}
+}
+
+func (c *Count) byHealth(w Workload, starting bool) {
+	health := w.Health
+	if starting && health == Healthy {
+		health = Progressing
+	}
+	switch health {
 	case Healthy:
 		c.Current++
 	case Pending:

@@ -55,6 +55,10 @@ func podsRun(digests ...v1alpha1.Digest) func(*Workload) {
 	return func(w *Workload) { w.Containers[0].Running = digests }
 }
 
+func started(t time.Time) func(*Workload) {
+	return func(w *Workload) { w.Containers[0].Newest = t }
+}
+
 func unreported(w *Workload) { w.Containers[0].Unreported = true }
 
 func health(h Health) func(*Workload) { return func(w *Workload) { w.Health = h } }
@@ -109,10 +113,10 @@ func TestRoll(t *testing.T) {
 			workload: runs(tag, podsRun(y, z)), want: "app→3", wantCount: "drifted",
 		},
 		"the plain tag whose pods do not tell yet is waited for": {
-			workload: runs(tag, podsRun(z), unreported), wantCount: "unknown",
+			workload: runs(tag, podsRun(z), unreported), wantCount: "progressing",
 		},
 		"the plain tag without pods is waited for": {
-			workload: runs(tag), wantCount: "unknown",
+			workload: runs(tag), wantCount: "progressing",
 		},
 		"the plain tag scaled to zero pulls the tag when it starts": {
 			workload: runs(tag, health(Pending)), wantCount: "pending",
@@ -125,6 +129,25 @@ func TestRoll(t *testing.T) {
 		},
 		"a bare digest that nobody knows is never touched": {
 			workload: runs(webRef.Pinned(string(a))), wantCount: "unknown",
+		},
+		"a digest that nobody knows, written since the last revision, may be a release": {
+			workload: runs(webRef.TaggedPinned(string(a)), setAt(now, "ci")), wantCount: "unknown",
+		},
+		"the plain tag whose new pods run what nobody knows may be a release": {
+			workload: runs(tag, podsRun(a), started(now)), wantCount: "unknown",
+		},
+		"the plain tag whose old pods run what nobody knows is moved": {
+			workload: runs(tag, podsRun(a), started(earlier.Add(-time.Minute))), want: "app→3", wantCount: "drifted",
+		},
+		"what ran when the lineage was declared is left alone": {
+			workload:  runs(tag, podsRun(a), started(earlier.Add(-time.Hour))),
+			claimants: []Claimant{claimant(func(cl *Claimant) { cl.History = cl.History[:1] })}, wantCount: "unknown",
+		},
+		"somebody who takes back to the tag what we wrote is not fought": {
+			workload: runs(tag, podsRun(y), remembers(z, 3), setAt(now, "argocd-controller")), wantCount: "held",
+		},
+		"what was taken back before is moved with the next revision": {
+			workload: runs(tag, podsRun(x), remembers(y, 2), setAt(now, "argocd-controller")), want: "app→3", wantCount: "drifted",
 		},
 		"a digest behind the tag that nobody knows is drift": {
 			workload: runs(webRef.TaggedPinned(string(a))), want: "app→3", wantCount: "drifted",
@@ -216,7 +239,8 @@ func TestRollMovesAllThatIsDueTogether(t *testing.T) {
 	proxy := mustParse("registry.example.com/platform/proxy:2")
 	w := runs(webRef.TaggedPinned(string(y)), remembers(y, 2), health(Progressing))
 	w.Containers = append(w.Containers, Container{Name: "proxy", Init: true, Image: proxy.Name(), Running: []v1alpha1.Digest{a}})
-	second := Claimant{Name: "proxy", Reference: proxy, Acts: true, Current: &v1alpha1.Revision{Revision: 7, Digest: b}}
+	history := []v1alpha1.Revision{{Revision: 7, Digest: b}, {Revision: 6, Digest: a}}
+	second := Claimant{Name: "proxy", Reference: proxy, Acts: true, Current: &history[0], History: history}
 
 	got := Roll(w, []Claimant{claimant(), second})
 	want := []ImageChange{

@@ -14,7 +14,8 @@ import (
 func (s Snapshot) newestRun() *Run {
 	var newest *Run
 	for i, r := range s.Runs {
-		if r.Number > 0 && (newest == nil || later(r.Number, r.Attempt, newest.Number, newest.Attempt)) {
+		if r.Number > 0 && (newest == nil || later(r.Number, r.Attempt, newest.Number, newest.Attempt) ||
+			r.Number == newest.Number && r.Attempt == newest.Attempt && r.Name < newest.Name) {
 			newest = &s.Runs[i]
 		}
 	}
@@ -42,6 +43,9 @@ func (d *decision) finishRun() bool {
 	case !run.Done:
 		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
 		return false
+	case !Produced(d.Lineage):
+		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "spec.build was removed during the run"}
+		return true
 	case !run.Succeeded:
 		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunFailed, Message: run.Message}
 		return true

@@ -102,6 +102,9 @@ type Observation struct {
 	Absent bool
 	// Started is when the check began that gave this answer last.
 	Started time.Time
+	// Previous is when the check before that one began, where it gave the same
+	// answer.
+	Previous time.Time
 	// Repeats counts the checks in a row that gave this answer, from 1.
 	Repeats int
 	// Base is the image's own word on what it was built on, if it has one.
@@ -243,6 +246,8 @@ type Container struct {
 	// Running are the digests that the pods of this image run, as the kubelet
 	// reports them; a digest may be of an index or of one platform.
 	Running []v1alpha1.Digest
+	// Newest is when the newest of those pods was created.
+	Newest time.Time
 	// Unreported is true where a pod of this image does not tell yet what it runs.
 	Unreported bool
 	// SetBy is the field manager that owns the image, where one does.

@@ -27,15 +27,18 @@ func (d *decision) believeTag() bool {
 		}
 		return false
 	}
-	if !d.fresh() || d.Lineage.Spec.Suspend {
+	if d.Lineage.Spec.Suspend || d.Problem != nil && d.Problem.Reason == v1alpha1.ReasonReferenceTaken {
 		return false
-	}
-	if o.Absent {
-		return d.tagGone()
 	}
 	current := d.subject.current()
 	if current != nil && current.Digest == o.Digest {
 		return d.prove()
+	}
+	if current != nil && !o.Started.After(current.Accepted.Time) {
+		return false // asked before current was accepted, it may tell of the time before
+	}
+	if o.Absent {
+		return d.tagGone()
 	}
 	known := findDigest(d.Lineage.Status.History, o.Digest)
 	if known != nil && !d.confirmed("%s is back at an older digest", d.Reference.Name()) {
@@ -59,7 +62,8 @@ func (d *decision) fresh() bool {
 // confirmed is true where the registry has repeated a surprising answer. If not,
 // it is asked again, but not while it fails: the poller's own retries do that.
 func (d *decision) confirmed(format string, args ...any) bool {
-	if d.Observation.Repeats >= settledRepeats {
+	current := d.subject.current()
+	if d.Observation.Repeats >= settledRepeats && (current == nil || d.Observation.Previous.After(current.Accepted.Time)) {
 		return true
 	}
 	d.plan.Check = d.plan.Check || d.Observation.Failure == nil
@@ -77,12 +81,20 @@ func (d *decision) tagGone() bool {
 	case current == nil && !Produced(d.Lineage):
 		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry", d.Reference.Name())
 		return false
-	case current == nil, !Produced(d.Lineage), d.plan.Problem != nil:
+	case current == nil, !Produced(d.Lineage), d.plan.Problem != nil, d.builtAnyway():
 		return false
 	default:
 		d.plan.Step = Restore{Digest: current.Digest}
+		d.busy(v1alpha1.ReasonPublishing, "%s had vanished and is put back", d.Reference.Name())
 		return true
 	}
+}
+
+// builtAnyway is true where a build is due that needs nobody: it makes the tag
+// anew, whether what vanished still exists or not.
+func (d *decision) builtAnyway() bool {
+	verdicts := Verdicts(d.subject)
+	return len(verdicts) > 0 && !needsPerson(d.subject, verdicts)
 }
 
 // accept makes the digest that the tag shows a revision. known is the kept
@@ -100,6 +112,10 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	switch {
 	case Followed(d.Lineage):
 		revision.Roots = []v1alpha1.Root{d.root(revision)}
+	case Produced(d.Lineage) && known != nil && d.takenBack(*known):
+		number, accepted := revision.Revision, revision.Accepted
+		revision, reason = *known, v1alpha1.ReasonFollowed
+		revision.Revision, revision.Accepted = number, accepted
 	case Produced(d.Lineage) && known != nil:
 		was := *known
 		revision.Origin, reason = v1alpha1.OriginRolledBack, v1alpha1.ReasonHeldByUser
@@ -129,6 +145,13 @@ func (d *decision) prove() bool {
 	}
 	d.plan.Step = Prove{BuiltFrom: from, Roots: itsRoots}
 	return true
+}
+
+// takenBack is true where a person who rolled back puts the digest that they left
+// under the tag again: there is nothing to hold any more.
+func (d *decision) takenBack(known v1alpha1.Revision) bool {
+	current := d.subject.current()
+	return current != nil && current.Origin == v1alpha1.OriginRolledBack && known.Revision == current.RolledBackFrom
 }
 
 // leftBehind is the revision that a rollback leaves. Rolling back twice in a row

@@ -69,7 +69,7 @@ func Settled(s Subject, blocked bool) bool {
 		return true
 	}
 	if InFlight(l.Status.Run) {
-		return false
+		return l.Status.Run.Message != "" // its image cannot be published
 	}
 	verdicts := Verdicts(s)
 	return len(verdicts) == 0 || needsPerson(s, verdicts)
@@ -109,11 +109,18 @@ func heldByRollback(s Subject, verdicts []Verdict) bool {
 	return true
 }
 
-// failedBefore: the same inputs failed already. Where they were hashed by another
+// failedBefore: the same inputs failed already, or made an image that somebody
+// else's push superseded: where the tag then shows no release, those who pull see
+// another registry than those who push, and building again would not end. Where they were hashed by another
 // version of the operator they count as the same: an upgrade must build nothing.
 func failedBefore(s Subject) bool {
 	run := s.Lineage.Status.Run
-	if run == nil || (run.Outcome != v1alpha1.RunFailed && run.Outcome != v1alpha1.RunRefused) {
+	if run == nil {
+		return false
+	}
+	switch run.Outcome {
+	case v1alpha1.RunFailed, v1alpha1.RunRefused, v1alpha1.RunSuperseded:
+	default:
 		return false
 	}
 	wanted := inputs(s)

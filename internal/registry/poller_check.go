@@ -174,7 +174,7 @@ func (f *feed) learn(found answer) bool {
 	}
 	same := was.Answered() && was.Absent == now.Absent && was.Digest == now.Digest
 	if same {
-		now.Repeats, now.Base = was.Repeats+1, was.Base
+		now.Repeats, now.Previous, now.Base = was.Repeats+1, was.Started, was.Base
 	}
 	// Followers who want annotations were told of nothing before the first try.
 	first := found.tried && f.tried != found.digest

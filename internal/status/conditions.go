@@ -127,15 +127,15 @@ func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 	case c.Total == 0:
 		return rolledOut{truth: plan.True, reason: v1alpha1.ReasonNoWorkloads, message: "nothing in the namespace runs the image"}
 	case c.Failed > 0:
-		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutFailed, message: of + " run the current image" + note, failed: true}
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutFailed, message: of + " run the current image" + note, failed: acts}
 	case c.Drifted > 0 && !acts:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonNotRolledOut, message: of + " run the current image; spec.rollout does not ask to move the others"}
 	case c.Drifted > 0 || c.Progressing > 0:
-		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRollingOut, message: of + " run the current image", busy: true}
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRollingOut, message: of + " run the current image", busy: acts}
 	case c.Held > 0:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonHeldByUser, message: of + " run the current image" + note}
 	case c.Unknown > 0:
-		return rolledOut{truth: plan.Unknown, reason: v1alpha1.ReasonRollingOut, message: "not every workload tells what it runs" + note}
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonWorkloadsUnknown, message: of + " run the current image" + note}
 	case c.Pending > 0:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutPending, message: of + " run the current image" + note}
 	default:

@@ -25,7 +25,7 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status.Observed = observed(status.Observed, s)
 	status.From = p.Parents
 	status.WaitingFor = waitingFor(p)
-	observeRun(&status, p.Run)
+	observeRun(&status, p.Run, s.Lineage.Spec.Suspend)
 	record(&status, s, p, o)
 	status.OutdatedSince = outdatedSince(status.OutdatedSince, p.Lineage, s.Now)
 	status.Rollout = rollout(p.Rollout)
@@ -52,8 +52,10 @@ func waitingFor(p plan.Plan) []string {
 	return p.WaitingFor[:min(len(p.WaitingFor), maxWaitingFor)]
 }
 
-// observeRun reports the newest run while its end is not recorded.
-func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run) {
+// observeRun reports the newest run while its end is not recorded. That it
+// completed is noted only during a suspension: on resume it tells a run whose
+// publishing was held from one whose publishing did not succeed yet.
+func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run, suspended bool) {
 	if run == nil {
 		return
 	}
@@ -64,7 +66,11 @@ func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run) {
 	if recorded != nil && recorded.Name == run.Name && recorded.Outcome != "" {
 		return
 	}
+	held := recorded != nil && recorded.Name == run.Name && recorded.Finished != nil
 	status.Run = runStatus(*run)
+	if !suspended && !held {
+		status.Run.Finished = nil
+	}
 }
 
 func runStatus(run plan.Run) *v1alpha1.RunStatus {
@@ -91,8 +97,7 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 	case plan.Prove:
 		prove(status, step)
 	case plan.End:
-		status.Run = runStatus(step.Run)
-		end(status.Run, step.Outcome, step.Message)
+		end(status, step.Run, s.Now, step.Outcome, step.Message)
 	case plan.Create:
 		if o.Done {
 			status.Run = runStatus(plan.Run{Build: step.Build, Created: o.At})
@@ -104,24 +109,29 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 
 func recordPublish(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, run plan.Run, o plan.Outcome) {
 	if !o.Done {
+		if o.Problem != nil && status.Run != nil {
+			status.Run.Message = short(o.Problem.Message)
+		}
 		return
 	}
 	switch {
 	case o.Superseded:
-		end(status.Run, v1alpha1.RunSuperseded, "somebody else moved the tag during the run: that push wins, and this output is left aside")
+		end(status, run, o.At, v1alpha1.RunSuperseded, "somebody else moved the tag during the run: that push wins, and this output is left aside")
 	case o.Refused:
-		end(status.Run, v1alpha1.RunRefused, o.Problem.Message)
+		end(status, run, s.Now, v1alpha1.RunRefused, o.Problem.Message)
 	case status.Current != nil && status.Current.Digest == o.Digest:
-		end(status.Run, v1alpha1.RunConfirmed, "")
+		end(status, run, o.At, v1alpha1.RunConfirmed, "")
 		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
 	default:
-		end(status.Run, v1alpha1.RunPublished, "")
+		end(status, run, o.At, v1alpha1.RunPublished, "")
 		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
 	}
 }
 
-func end(run *v1alpha1.RunStatus, outcome v1alpha1.RunOutcome, message string) {
-	run.Outcome, run.Message = outcome, short(message)
+func end(status *v1alpha1.ImageLineageStatus, run plan.Run, at time.Time, outcome v1alpha1.RunOutcome, message string) {
+	ended := metav1.NewMicroTime(at)
+	status.Run = runStatus(run)
+	status.Run.Ended, status.Run.Outcome, status.Run.Message = &ended, outcome, short(message)
 }
 
 // maxMessage is how long a message of the status may be.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,7 +28,7 @@ import (
 func Running(w plan.Workload, selector labels.Selector, pods []corev1.Pod) plan.Workload {
 	w.Containers = slices.Clone(w.Containers)
 	for i := range w.Containers {
-		w.Containers[i].Running, w.Containers[i].Unreported = nil, false
+		w.Containers[i].Running, w.Containers[i].Newest, w.Containers[i].Unreported = nil, time.Time{}, false
 	}
 	for i := range pods {
 		pod := &pods[i]
@@ -80,6 +81,9 @@ func report(c *plan.Container, pod *corev1.Pod) {
 		}
 		if digest := imageDigest(statuses[i].ImageID); digest != "" {
 			c.Running = append(c.Running, digest)
+			if created := pod.CreationTimestamp.Time; created.After(c.Newest) {
+				c.Newest = created
+			}
 			return
 		}
 	}
