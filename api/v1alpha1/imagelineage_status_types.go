@@ -29,6 +29,12 @@ type ImageLineageStatus struct {
 	// +operator-sdk:csv:customresourcedefinitions:type=status,displayName="Role"
 	Role Role `json:"role,omitempty"`
 
+	// parents are the names in spec.from, as kubectl prints them.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=288
+	Parents string `json:"parents,omitempty"`
+
 	// observed is what the registry says now.
 	//
 	// +optional

@@ -25,7 +25,7 @@ import (
 // +kubebuilder:printcolumn:name="Workloads",type=string,JSONPath=`.status.rollout.summary`,description="Workloads that run the current image, of all that run this lineage"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.spec.image`
-// +kubebuilder:printcolumn:name="Parents",type=string,priority=1,JSONPath=`.spec.from[*].name`
+// +kubebuilder:printcolumn:name="Parents",type=string,priority=1,JSONPath=`.status.parents`
 // +kubebuilder:printcolumn:name="Run",type=string,priority=1,JSONPath=`.status.run.name`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +operator-sdk:csv:customresourcedefinitions:displayName="Image Lineage",resources={{PipelineRun,v1,""},{Deployment,v1,""},{StatefulSet,v1,""},{DaemonSet,v1,""}}

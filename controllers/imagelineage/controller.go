@@ -62,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if stored {
 		r.tell(snapshot.Lineage, status.Events(snapshot.Lineage.Status, after, decided, outcome))
 	}
-	return ctrl.Result{RequeueAfter: decided.Again}, executeErr
+	return ctrl.Result{RequeueAfter: decided.After(outcome)}, executeErr
 }
 
 // store writes the status if it changed, and only over the status that the

@@ -54,9 +54,9 @@ type decision struct {
 	live bool
 }
 
-// templateAgain is when a refused template is looked at again: a policy may have
-// been relaxed, or a Task that it names been installed.
-const templateAgain = 10 * time.Minute
+// refusedAgain is when what was refused is looked at again: a policy may have been
+// relaxed, or a Task that a template names been installed.
+const refusedAgain = 10 * time.Minute
 
 // again asks for another look after a time; the shortest wins.
 func (d *decision) again(after time.Duration) {
@@ -139,7 +139,7 @@ func (d *decision) build() {
 	}
 	if d.TemplateProblem != nil && d.plan.Problem == nil {
 		d.plan.Problem = d.TemplateProblem
-		d.again(templateAgain)
+		d.again(refusedAgain)
 	}
 	if len(d.plan.Verdicts) > 0 && !d.Lineage.Spec.Suspend && d.plan.Problem == nil {
 		d.answer(d.plan.Verdicts[0])

@@ -39,6 +39,15 @@ type Plan struct {
 	Run *Run
 }
 
+// After is when to look at the lineage again without any news, given what came of
+// the step: a step that was refused may be let through later. Zero is never.
+func (p Plan) After(o Outcome) time.Duration {
+	if p.Again == 0 && o.Problem != nil {
+		return refusedAgain
+	}
+	return p.Again
+}
+
 // Verdict is one reason for a build.
 type Verdict struct {
 	// Reason is one of the API's reasons.

@@ -5,6 +5,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +23,7 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status := *s.Lineage.Status.DeepCopy()
 	status.ObservedGeneration = s.Lineage.Generation
 	status.Role = lineage.RoleOf(plan.Followed(s.Lineage), s.HasChild)
+	status.Parents = parents(s.Lineage)
 	status.Observed = observed(status.Observed, s)
 	status.From = p.Parents
 	status.WaitingFor = waitingFor(p)
@@ -33,6 +35,16 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status.History = keep(status.History, status.Current, s.Workloads)
 	setConditions(&status, s, p, o)
 	return status
+}
+
+// parents are the names of the parents in one string: a printer column shows only
+// the first of a list.
+func parents(l *v1alpha1.ImageLineage) string {
+	names := make([]string, 0, len(l.Spec.From))
+	for _, p := range l.Spec.From {
+		names = append(names, string(p.Name))
+	}
+	return strings.Join(names, ",")
 }
 
 func observed(before *v1alpha1.Observed, s plan.Snapshot) *v1alpha1.Observed {
