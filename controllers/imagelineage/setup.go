@@ -59,7 +59,10 @@ func namespaceObject() client.Object {
 // those that stand for its image, and its parents, whose role it may change.
 func family(c client.Reader) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		l := o.(*v1alpha1.ImageLineage)
+		l, ok := o.(*v1alpha1.ImageLineage)
+		if !ok {
+			return nil
+		}
 		names, err := index.Children(ctx, c, l)
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Children could not be listed", "lineage", client.ObjectKeyFromObject(l))
@@ -90,7 +93,7 @@ func workloadsLineages(c client.Reader) handler.MapFunc {
 
 func podsLineages(c client.Reader) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		return running(ctx, c, o.GetNamespace(), index.PlainRepositories(o.(*corev1.Pod)))
+		return running(ctx, c, o.GetNamespace(), index.PlainRepositories(o))
 	}
 }
 

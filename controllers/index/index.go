@@ -89,7 +89,11 @@ func parentsOf(o client.Object) []string {
 
 // PlainRepositories are the canonical repositories of those images of a pod that
 // name no digest: what such a pod runs is known only from its own status.
-func PlainRepositories(pod *corev1.Pod) []string {
+func PlainRepositories(obj client.Object) []string {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
 	seen := map[string]bool{}
 	var out []string
 	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {

@@ -44,7 +44,11 @@ func itself(_ context.Context, obj client.Object) []Request {
 
 func lineagesWorkloads(c client.Reader) handler.TypedMapFunc[client.Object, Request] {
 	return func(ctx context.Context, obj client.Object) []Request {
-		ref, err := reference.ParseTag(string(obj.(*v1alpha1.ImageLineage).Spec.Image))
+		l, ok := obj.(*v1alpha1.ImageLineage)
+		if !ok {
+			return nil
+		}
+		ref, err := reference.ParseTag(string(l.Spec.Image))
 		if err != nil {
 			return nil
 		}
@@ -54,7 +58,7 @@ func lineagesWorkloads(c client.Reader) handler.TypedMapFunc[client.Object, Requ
 
 func podsWorkloads(c client.Reader) handler.TypedMapFunc[client.Object, Request] {
 	return func(ctx context.Context, obj client.Object) []Request {
-		return workloads(ctx, c, obj.GetNamespace(), index.PlainRepositories(obj.(*corev1.Pod)))
+		return workloads(ctx, c, obj.GetNamespace(), index.PlainRepositories(obj))
 	}
 }
 

@@ -107,20 +107,27 @@ func TestInputsHash(t *testing.T) {
 		"the same inputs":          {hash(base, builder), true},
 		"parents in another order": {hash(builder, base), true},
 		"identities in another order": {
-			hash(parentAt("base", base.Reference, "sha256:aa", other, index("sha256:aa")), builder), true},
+			hash(parentAt("base", base.Reference, "sha256:aa", other, index("sha256:aa")), builder), true,
+		},
 		"another digest with the same identities": {
-			hash(parentAt("base", base.Reference, "sha256:cc", base.Identities...), builder), true},
+			hash(parentAt("base", base.Reference, "sha256:cc", base.Identities...), builder), true,
+		},
 		"another identity": {
-			hash(parentAt("base", base.Reference, "sha256:aa", index("sha256:cc"), other), builder), false},
+			hash(parentAt("base", base.Reference, "sha256:aa", index("sha256:cc"), other), builder), false,
+		},
 		"another parent's reference": {
-			hash(parentAt("base", "docker.io/library/debian:13", "sha256:aa", base.Identities...), builder), false},
+			hash(parentAt("base", "docker.io/library/debian:13", "sha256:aa", base.Identities...), builder), false,
+		},
 		"a parent less": {hash(base), false},
 		"another reference": {
-			InputsHash("registry.example.com/web:next", []v1alpha1.BuiltFrom{base, builder}, "v1:template", ""), false},
+			InputsHash("registry.example.com/web:next", []v1alpha1.BuiltFrom{base, builder}, "v1:template", ""), false,
+		},
 		"another template": {
-			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:other", ""), false},
+			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:other", ""), false,
+		},
 		"a request": {
-			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "again"), false},
+			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "again"), false,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

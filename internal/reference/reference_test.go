@@ -31,32 +31,45 @@ func TestParse(t *testing.T) {
 		"without a tag latest is meant":               {"debian", reference.Reference{Repository: "docker.io/library/debian", Tag: "latest"}},
 		"two words are a user's image of Docker Hub":  {"team/app", reference.Reference{Repository: "docker.io/team/app", Tag: "latest"}},
 		"a word with a dot before the slash is a host": {
-			"registry.example.com/app:v1", reference.Reference{Repository: "registry.example.com/app", Tag: "v1"}},
+			"registry.example.com/app:v1", reference.Reference{Repository: "registry.example.com/app", Tag: "v1"},
+		},
 		"a host with a port": {
-			"registry:5000/a/b/c:v1", reference.Reference{Repository: "registry:5000/a/b/c", Tag: "v1"}},
+			"registry:5000/a/b/c:v1", reference.Reference{Repository: "registry:5000/a/b/c", Tag: "v1"},
+		},
 		"a port is not mistaken for a tag": {
-			"registry:5000/app", reference.Reference{Repository: "registry:5000/app", Tag: "latest"}},
+			"registry:5000/app", reference.Reference{Repository: "registry:5000/app", Tag: "latest"},
+		},
 		"an IPv4 address with a port": {
-			"10.0.0.7:5000/app:v1", reference.Reference{Repository: "10.0.0.7:5000/app", Tag: "v1"}},
+			"10.0.0.7:5000/app:v1", reference.Reference{Repository: "10.0.0.7:5000/app", Tag: "v1"},
+		},
 		"an IPv6 address with a port": {
-			"[fd00::1]:5000/app:v1", reference.Reference{Repository: "[fd00::1]:5000/app", Tag: "v1"}},
+			"[fd00::1]:5000/app:v1", reference.Reference{Repository: "[fd00::1]:5000/app", Tag: "v1"},
+		},
 		"an IPv6 address without a port": {
-			"[fd00::1]/app", reference.Reference{Repository: "[fd00::1]/app", Tag: "latest"}},
+			"[fd00::1]/app", reference.Reference{Repository: "[fd00::1]/app", Tag: "latest"},
+		},
 		"localhost is a host": {
-			"localhost/app:v1", reference.Reference{Repository: "localhost/app", Tag: "v1"}},
+			"localhost/app:v1", reference.Reference{Repository: "localhost/app", Tag: "v1"},
+		},
 		"localhost in upper case too": {
-			"LOCALHOST:5000/app:v1", reference.Reference{Repository: "localhost:5000/app", Tag: "v1"}},
+			"LOCALHOST:5000/app:v1", reference.Reference{Repository: "localhost:5000/app", Tag: "v1"},
+		},
 		"a digest has no tag": {
-			"debian@" + digest, reference.Reference{Repository: "docker.io/library/debian", Digest: digest}},
+			"debian@" + digest, reference.Reference{Repository: "docker.io/library/debian", Digest: digest},
+		},
 		"tag and digest are both kept": {
-			"debian:12@" + digest, reference.Reference{Repository: "docker.io/library/debian", Tag: "12", Digest: digest}},
+			"debian:12@" + digest, reference.Reference{Repository: "docker.io/library/debian", Tag: "12", Digest: digest},
+		},
 		"a sha512 digest": {
 			"debian@sha512:" + strings.Repeat("a", 128),
-			reference.Reference{Repository: "docker.io/library/debian", Digest: "sha512:" + strings.Repeat("a", 128)}},
+			reference.Reference{Repository: "docker.io/library/debian", Digest: "sha512:" + strings.Repeat("a", 128)},
+		},
 		"the case of a tag matters": {
-			"debian:RC1_x.y-z", reference.Reference{Repository: "docker.io/library/debian", Tag: "RC1_x.y-z"}},
+			"debian:RC1_x.y-z", reference.Reference{Repository: "docker.io/library/debian", Tag: "RC1_x.y-z"},
+		},
 		"separators within a word": {
-			"a/b__c-d--e.f_g", reference.Reference{Repository: "docker.io/a/b__c-d--e.f_g", Tag: "latest"}},
+			"a/b__c-d--e.f_g", reference.Reference{Repository: "docker.io/a/b__c-d--e.f_g", Tag: "latest"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -129,7 +129,8 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 		"an empty Secret":                {&corev1.Secret{Type: corev1.SecretTypeDockerConfigJson}, false, registry.Unauthorized, "is empty"},
 		"a cluster that does not answer": {nil, true, registry.Unavailable, "API does not answer"},
 		"a Secret that is damaged": {&corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{
-			corev1.DockerConfigJsonKey: []byte("{password")}}, false, registry.Unauthorized, "no Docker configuration"},
+			corev1.DockerConfigJsonKey: []byte("{password"),
+		}}, false, registry.Unauthorized, "no Docker configuration"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 	var raw []byte
 	mediaType := ""
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
-	if _, err := parseDigest(digest); err != nil {
+	if err := checkDigest(digest); err != nil {
 		return Description{}, q.invalid("the digest is not one")
 	}
 	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
@@ -102,7 +102,7 @@ func describe(raw []byte) (Description, error) {
 	description.BaseName, description.BaseDigest = base(read.Annotations)
 	agreed := map[[2]string]bool{}
 	for _, child := range read.Manifests {
-		if _, err := parseDigest(child.Digest); err != nil || child.Platform.OS == "unknown" {
+		if err := checkDigest(child.Digest); err != nil || child.Platform.OS == "unknown" {
 			continue // BuildKit's attestations are children of the platform unknown/unknown
 		}
 		platform := child.Platform.OS + "/" + child.Platform.Architecture
@@ -129,7 +129,7 @@ func base(annotations map[string]string) (baseName, baseDigest string) {
 		baseName = said
 	}
 	if said := annotations[baseDigestAnnotation]; said != "" {
-		if _, err := parseDigest(said); err == nil {
+		if err := checkDigest(said); err == nil {
 			baseDigest = said
 		}
 	}

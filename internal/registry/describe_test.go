@@ -6,6 +6,7 @@ package registry_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,14 +35,19 @@ func TestDescribe(t *testing.T) {
 		want   registry.Description
 	}{
 		"an image says what it was built on": {first, registry.Description{
-			Digest: first, MediaType: manifest, BaseName: "docker.io/library/debian:12", BaseDigest: baseDigest}},
+			Digest: first, MediaType: manifest, BaseName: "docker.io/library/debian:12", BaseDigest: baseDigest,
+		}},
 		"a digest that is none is left out": {second, registry.Description{
-			Digest: second, MediaType: manifest, BaseName: "docker.io/library/debian:12"}},
+			Digest: second, MediaType: manifest, BaseName: "docker.io/library/debian:12",
+		}},
 		"an index names its platforms, without attestations": {indexOf(""), registry.Description{
-			MediaType: index, Children: []registry.Child{{Platform: "linux/amd64", Digest: first}}}},
+			MediaType: index, Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
+		}},
 		"an index is believed what its children say": {
 			indexOf(`,"annotations":{"org.opencontainers.image.base.name":"debian:12"}`), registry.Description{
-				MediaType: index, BaseName: "debian:12", Children: []registry.Child{{Platform: "linux/amd64", Digest: first}}}},
+				MediaType: index, BaseName: "debian:12", Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +70,7 @@ func TestDescribeRefuses(t *testing.T) {
 				return false
 			}
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			w.Header().Set("Content-Length", fmt.Sprint(length))
+			w.Header().Set("Content-Length", strconv.Itoa(length))
 			_, _ = w.Write([]byte(body))
 			return true
 		}

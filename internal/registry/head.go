@@ -97,11 +97,10 @@ func (c *Client) rememberHeadless(host string) {
 	c.headless[host] = c.clock.Now().Add(headlessAge)
 }
 
-// parseDigest refuses what is not algorithm:hex of an algorithm that is known.
-func parseDigest(s string) (v1.Hash, error) {
-	hash, err := v1.NewHash(s)
-	if err != nil {
-		return hash, errors.New("not a digest")
+// checkDigest refuses what is not algorithm:hex of an algorithm that is known.
+func checkDigest(s string) error {
+	if _, err := v1.NewHash(s); err != nil {
+		return errors.New("not a digest")
 	}
-	return hash, nil
+	return nil
 }

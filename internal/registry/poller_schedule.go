@@ -64,7 +64,9 @@ func (p *Poller) dispatch(ctx context.Context, group *sync.WaitGroup) time.Durat
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	for len(p.waiting) > 0 && !p.waiting[0].due.After(now) {
-		p.enqueue(heap.Pop(&p.waiting).(*feed), now)
+		next := p.waiting[0]
+		heap.Pop(&p.waiting)
+		p.enqueue(next, now)
 	}
 	// One from each host in turn, so that no host takes all the room.
 	for progress := true; progress; {
@@ -197,9 +199,10 @@ func (h dueHeap) Swap(i, j int) {
 
 // Push implements heap.Interface.
 func (h *dueHeap) Push(x any) {
-	f := x.(*feed)
-	f.index = len(*h)
-	*h = append(*h, f)
+	if f, ok := x.(*feed); ok {
+		f.index = len(*h)
+		*h = append(*h, f)
+	}
 }
 
 // Pop implements heap.Interface.

@@ -59,7 +59,7 @@ type Published struct {
 func (c *Client) Publish(ctx context.Context, ref reference.Reference, digest, expected string, auth Keychain) (Published, error) {
 	q := question{ref: ref, auth: auth, op: "publishing " + path(ref) + ":" + ref.Tag}
 	source := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
-	if _, err := parseDigest(digest); err != nil {
+	if err := checkDigest(digest); err != nil {
 		return Published{}, q.invalid("the digest to publish is not one")
 	}
 	var w *writer

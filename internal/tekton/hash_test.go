@@ -27,22 +27,29 @@ func TestTemplateHash(t *testing.T) {
 		wantSame bool
 	}{
 		"the template": {
-			`{"pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, true},
+			`{"pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, true,
+		},
 		"other whitespace and another order of keys": {
 			` {"params" : [ {"value":"$(lineage.from.base.reference)", "name":"BASE"},
 			  {"value":["a",1.50],"name":"N"}],
-			  "pipelineRef":{"name":"build"}} `, true},
+			  "pipelineRef":{"name":"build"}} `, true,
+		},
 		"fields that say how and not what": {
 			`{"timeouts":{"pipeline":"1h"},"taskRunTemplate":{"serviceAccountName":"x"},"workspaces":[],"pipelineSpec":null,
-			  "pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, true},
+			  "pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, true,
+		},
 		"another pipeline": {
-			`{"pipelineRef":{"name":"other"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, false},
+			`{"pipelineRef":{"name":"other"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, false,
+		},
 		"a pipeline of its own": {
-			`{"pipelineSpec":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, false},
+			`{"pipelineSpec":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.reference)"},{"name":"N","value":["a",1.50]}]}`, false,
+		},
 		"another param": {
-			`{"pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.digest)"},{"name":"N","value":["a",1.50]}]}`, false},
+			`{"pipelineRef":{"name":"build"},"params":[{"name":"BASE","value":"$(lineage.from.base.digest)"},{"name":"N","value":["a",1.50]}]}`, false,
+		},
 		"another order of params": {
-			`{"pipelineRef":{"name":"build"},"params":[{"name":"N","value":["a",1.50]},{"name":"BASE","value":"$(lineage.from.base.reference)"}]}`, false},
+			`{"pipelineRef":{"name":"build"},"params":[{"name":"N","value":["a",1.50]},{"name":"BASE","value":"$(lineage.from.base.reference)"}]}`, false,
+		},
 		"no params": {`{"pipelineRef":{"name":"build"}}`, false},
 	}
 	for name, tc := range tests {
@@ -64,8 +71,7 @@ func TestTemplateHashOfNoTemplate(t *testing.T) {
 	}
 	for _, spec := range []string{"", "null", "[]", `"x"`, "{"} {
 		_, err := TemplateHash(buildOfSpec(spec))
-		var user *UserError
-		if !errors.As(err, &user) {
+		if _, ok := errors.AsType[*UserError](err); !ok {
 			t.Errorf("TemplateHash of %q: %v, want a *UserError", spec, err)
 		}
 	}

@@ -79,48 +79,77 @@ func TestObserve(t *testing.T) {
 		"a run that was just created": {},
 		"a run in flight":             {changes: changes{condition(corev1.ConditionUnknown, "Running", "")}},
 		"a run that succeeded": {
-			changes: changes{condition(corev1.ConditionTrue, "Completed", ""), completion,
-				result("IMAGE_DIGEST", string(digestA)+"\n"), result("IMAGE_URL", " registry.example.com/shop/web:x \n")},
-			want: plan.Run{Done: true, Succeeded: true, Finished: completed.Time, Digest: digestA,
-				URL: "registry.example.com/shop/web:x"}},
+			changes: changes{
+				condition(corev1.ConditionTrue, "Completed", ""), completion,
+				result("IMAGE_DIGEST", string(digestA)+"\n"), result("IMAGE_URL", " registry.example.com/shop/web:x \n"),
+			},
+			want: plan.Run{
+				Done: true, Succeeded: true, Finished: completed.Time, Digest: digestA,
+				URL: "registry.example.com/shop/web:x",
+			},
+		},
 		"results of other names": {
-			changes: changes{condition(corev1.ConditionTrue, "Succeeded", ""), completion,
-				result("IMAGE_DIGEST", string(digestA)), result("digest", string(digestB)), result("url", "u")},
+			changes: changes{
+				condition(corev1.ConditionTrue, "Succeeded", ""), completion,
+				result("IMAGE_DIGEST", string(digestA)), result("digest", string(digestB)), result("url", "u"),
+			},
 			results: &v1alpha1.BuildResults{Digest: "digest", URL: "url"},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time, Digest: digestB, URL: "u"}},
+			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time, Digest: digestB, URL: "u"},
+		},
 		"a result that is no digest": {
 			changes: changes{condition(corev1.ConditionTrue, "Succeeded", ""), completion, result("IMAGE_DIGEST", "latest")},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time}},
+			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time},
+		},
 		"no completion time": {
 			changes: changes{condition(corev1.ConditionTrue, "Succeeded", "")},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: transition.Time}},
+			want:    plan.Run{Done: true, Succeeded: true, Finished: transition.Time},
+		},
 		"a failed run": {
-			changes: changes{condition(corev1.ConditionFalse, "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 1"),
-				completion, children("build")},
-			want: plan.Run{Done: true, Finished: completed.Time,
+			changes: changes{
+				condition(corev1.ConditionFalse, "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 1"),
+				completion, children("build"),
+			},
+			want: plan.Run{
+				Done: true, Finished: completed.Time,
 				Message: "Failed: Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 1; failed task: build; see: " +
-					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers"}},
+					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers",
+			},
+		},
 		"a failed run of several tasks and a finally": {
-			changes: changes{condition(corev1.ConditionFalse, "Failed", ""), completion, children("fetch", "build", "tidy"),
+			changes: changes{
+				condition(corev1.ConditionFalse, "Failed", ""), completion, children("fetch", "build", "tidy"),
 				func(run *pipelinev1.PipelineRun) {
 					run.Status.PipelineSpec = &pipelinev1.PipelineSpec{Finally: []pipelinev1.PipelineTask{{Name: "tidy"}}}
-				}},
-			want: plan.Run{Done: true, Finished: completed.Time,
+				},
+			},
+			want: plan.Run{
+				Done: true, Finished: completed.Time,
 				Message: "Failed; failed among the tasks fetch, build; see: " +
-					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers"}},
+					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers",
+			},
+		},
 		"a run that came to no task": {
 			changes: changes{condition(corev1.ConditionFalse, "CouldntGetPipeline", "pipelines \"build\" not found."), completion},
-			want: plan.Run{Done: true, Finished: completed.Time,
+			want: plan.Run{
+				Done: true, Finished: completed.Time,
 				Message: "CouldntGetPipeline: pipelines \"build\" not found; see: " +
-					"kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij"}},
+					"kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
+			},
+		},
 		"a message that may be a log is left out": {
 			changes: changes{condition(corev1.ConditionFalse, "Failed", "step failed:\npassword is x"), completion},
-			want: plan.Run{Done: true, Finished: completed.Time,
-				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij"}},
+			want: plan.Run{
+				Done: true, Finished: completed.Time,
+				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
+			},
+		},
 		"a long message is left out": {
 			changes: changes{condition(corev1.ConditionFalse, "Failed", strings.Repeat("x", 301)), completion},
-			want: plan.Run{Done: true, Finished: completed.Time,
-				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij"}},
+			want: plan.Run{
+				Done: true, Finished: completed.Time,
+				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
+			},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -47,12 +47,16 @@ func aBuild() plan.Build {
 		Expected: string(digestA), Template: "v1:template", Request: "again, please",
 		Reasons: []string{"ParentChanged", "Requested"},
 		BuiltFrom: []v1alpha1.BuiltFrom{
-			{Name: "base", Reference: "docker.io/library/debian:12", Digest: digestA,
-				Identities: []v1alpha1.Identity{{Kind: v1alpha1.IdentityIndex, Value: string(digestA)}}},
+			{
+				Name: "base", Reference: "docker.io/library/debian:12", Digest: digestA,
+				Identities: []v1alpha1.Identity{{Kind: v1alpha1.IdentityIndex, Value: string(digestA)}},
+			},
 			{Name: "builder", Reference: "docker.io/library/golang:1.26", Digest: digestB},
 		},
-		Roots: []v1alpha1.Root{{Reference: "docker.io/library/debian:12", Digest: digestA, Revision: 7,
-			Accepted: metav1.NewMicroTime(moment)}},
+		Roots: []v1alpha1.Root{{
+			Reference: "docker.io/library/debian:12", Digest: digestA, Revision: 7,
+			Accepted: metav1.NewMicroTime(moment),
+		}},
 	}
 }
 
@@ -70,17 +74,21 @@ func TestRenderReplacesVariables(t *testing.T) {
 		"output":             {`"$(lineage.output)"`, `"registry.example.com/shop/web:stable-abcdefghij"`},
 		"reasons":            {`"$(lineage.reasons)"`, `"ParentChanged,Requested"`},
 		"a parent is never a tag": {
-			`"$(lineage.from.base.reference)"`, `"docker.io/library/debian@` + string(digestA) + `"`},
+			`"$(lineage.from.base.reference)"`, `"docker.io/library/debian@` + string(digestA) + `"`,
+		},
 		"the parts of a parent": {
 			`"$(lineage.from.builder.repository)|$(lineage.from.builder.digest)"`,
-			`"docker.io/library/golang|` + string(digestB) + `"`},
+			`"docker.io/library/golang|` + string(digestB) + `"`,
+		},
 		"inside arrays": {`["--tag=$(lineage.tag)","x",7]`, `["--tag=stable","x",7]`},
 		"inside objects, and not in their keys": {
 			`{"$(lineage.tag)":"$(lineage.tag)","n":{"a":["$(lineage.tag)"]}}`,
-			`{"$(lineage.tag)":"stable","n":{"a":["stable"]}}`},
+			`{"$(lineage.tag)":"stable","n":{"a":["stable"]}}`,
+		},
 		"Tekton's own variables are left": {
 			`"$(params.x) $(context.pipelineRun.name) $(lineages.x) $LINEAGE $$ $(tasks.a.results.b[*])"`,
-			`"$(params.x) $(context.pipelineRun.name) $(lineages.x) $LINEAGE $$ $(tasks.a.results.b[*])"`},
+			`"$(params.x) $(context.pipelineRun.name) $(lineages.x) $LINEAGE $$ $(tasks.a.results.b[*])"`,
+		},
 		"an escaped variable is left":             {`"$$(lineage.image)"`, `"$$(lineage.image)"`},
 		"what does not end is no variable":        {`"$(lineage.image"`, `"$(lineage.image"`},
 		"whole numbers and other values are kept": {`[1,2.5,true]`, `[1,2.5,true]`},
@@ -137,8 +145,10 @@ func TestRenderSetsMetadata(t *testing.T) {
 	yes := true
 	want := metav1.ObjectMeta{
 		Namespace: "shop", Name: "web-abcdefghij",
-		OwnerReferences: []metav1.OwnerReference{{APIVersion: "imagelineage.dev/v1alpha1", Kind: "ImageLineage",
-			Name: "web", UID: "u-1", Controller: &yes, BlockOwnerDeletion: &yes}},
+		OwnerReferences: []metav1.OwnerReference{{
+			APIVersion: "imagelineage.dev/v1alpha1", Kind: "ImageLineage",
+			Name: "web", UID: "u-1", Controller: &yes, BlockOwnerDeletion: &yes,
+		}},
 		Labels: map[string]string{"team": "shop", v1alpha1.LineageLabel: "web", v1alpha1.LineageUIDLabel: "u-1"},
 		Annotations: map[string]string{
 			"note":                       "hello",
@@ -217,19 +227,26 @@ func TestBadTemplates(t *testing.T) {
 		"params no list":    {`{"pipelineRef":{},"params":{"a":"b"}}`, field + ".params", []string{"must be a list"}},
 		"a param no object": {`{"pipelineRef":{},"params":["a"]}`, field + ".params[0]", []string{"must be an object"}},
 		"a param without a name": {
-			`{"pipelineRef":{},"params":[{"value":"a"}]}`, field + ".params[0].name", []string{"name"}},
+			`{"pipelineRef":{},"params":[{"value":"a"}]}`, field + ".params[0].name", []string{"name"},
+		},
 		"a param without a value": {
-			`{"pipelineRef":{},"params":[{"name":"a"}]}`, field + ".params[0].value", []string{"param a needs a value"}},
+			`{"pipelineRef":{},"params":[{"name":"a"}]}`, field + ".params[0].value", []string{"param a needs a value"},
+		},
 		"an unknown variable": {
 			`{"pipelineRef":{},"params":[{"name":"a","value":"x"},{"name":"b","value":"$(lineage.digest)"}]}`,
 			field + ".params[1].value",
-			[]string{"param b: unknown variable $(lineage.digest); known are $(lineage.from.base.digest)",
-				"$(lineage.from.builder.repository)", "$(lineage.image), $(lineage.output), $(lineage.reasons)"}},
+			[]string{
+				"param b: unknown variable $(lineage.digest); known are $(lineage.from.base.digest)",
+				"$(lineage.from.builder.repository)", "$(lineage.image), $(lineage.output), $(lineage.reasons)",
+			},
+		},
 		"a parent that does not exist": {
 			params(`["a","$(lineage.from.bse.reference)"]`), field + ".params[0].value[1]",
-			[]string{"unknown variable $(lineage.from.bse.reference)"}},
+			[]string{"unknown variable $(lineage.from.bse.reference)"},
+		},
 		"a variable without a name, deep down": {
-			params(`{"k":"$(lineage)"}`), field + ".params[0].value.k", []string{"unknown variable $(lineage)"}},
+			params(`{"k":"$(lineage)"}`), field + ".params[0].value.k", []string{"unknown variable $(lineage)"},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

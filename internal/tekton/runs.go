@@ -75,7 +75,7 @@ func (r *Runs) Validate(ctx context.Context, run *unstructured.Unstructured) err
 	if err != nil {
 		return err
 	}
-	if refusal, known := r.verdicts.get(key); known {
+	if known, refusal := r.verdicts.get(key); known {
 		return refusal
 	}
 	err = r.client.Create(ctx, run.DeepCopy(), client.DryRunAll,

@@ -120,7 +120,8 @@ func TestRefusals(t *testing.T) {
 		"an unknown field":        {apierrors.NewBadRequest(`strict decoding error: unknown field "spec.foo"`), true},
 		"the schema":              {apierrors.NewInvalid(schema.GroupKind{Kind: "PipelineRun"}, "web", nil), true},
 		"an admission policy": {
-			denied(403, "Forbidden", `ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`), true},
+			denied(403, "Forbidden", `ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`), true,
+		},
 		"no right":                    {apierrors.NewForbidden(pipelineRuns, "web", errors.New(`User "x" cannot create`)), false},
 		"a quota":                     {apierrors.NewForbidden(pipelineRuns, "web", errors.New("exceeded quota: q")), false},
 		"too many requests":           {apierrors.NewTooManyRequests("wait", 1), false},

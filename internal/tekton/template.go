@@ -94,8 +94,7 @@ func renderParam(params []any, i int, variables Variables) error {
 
 // paramError names the param, by which people know it better than by its index.
 func paramError(err error, name string) error {
-	var user *UserError
-	if errors.As(err, &user) {
+	if user, ok := errors.AsType[*UserError](err); ok {
 		return &UserError{Field: user.Field, Message: fmt.Sprintf("param %s: %s", name, user.Message)}
 	}
 	return err

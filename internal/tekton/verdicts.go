@@ -44,20 +44,20 @@ func newVerdicts(now func() time.Time) *verdicts {
 }
 
 // get is the answer for a content, if it is known.
-func (v *verdicts) get(key contentHash) (refusal error, known bool) {
+func (v *verdicts) get(key contentHash) (known bool, refusal error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	answer, ok := v.answers[key]
 	switch {
 	case !ok:
-		return nil, false
+		return false, nil
 	case answer.refused == nil:
-		return nil, true
+		return true, nil
 	case v.now().Sub(answer.at) >= refusalLasts:
 		delete(v.answers, key)
-		return nil, false
+		return false, nil
 	}
-	return answer.refused, true
+	return true, answer.refused
 }
 
 // put remembers an answer; refused is nil where the content is let in.

@@ -75,24 +75,29 @@ func TestPatchChangesImagesAndMemoryOnly(t *testing.T) {
 	}{
 		"one container": {
 			changes:    []plan.ImageChange{move("web", false, 0)},
-			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`},
+			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`,
+		},
 		"an init container and a container at once": {
 			changes:    []plan.ImageChange{move("init", true, 0), move("web", false, 0)},
 			wantImages: []string{newImage, newImage, "busybox"},
-			wantMemory: `{"init":` + newMemory + `,"web":` + newMemory + `}`},
+			wantMemory: `{"init":` + newMemory + `,"web":` + newMemory + `}`,
+		},
 		"no annotations before": {
 			before:     func(d *appsv1.Deployment) { d.Annotations = nil },
 			changes:    []plan.ImageChange{move("web", false, 0)},
-			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`},
+			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`,
+		},
 		"other memories are kept to the letter, and those of lost containers dropped": {
 			before:     remembering(`{"gone":{},"log":{"later":"field"},"web":{"revision":3}}`),
 			changes:    []plan.ImageChange{move("web", false, 0)},
 			wantImages: []string{webImage, newImage, "busybox"},
-			wantMemory: `{"log":{"later":"field"},"web":` + newMemory + `}`},
+			wantMemory: `{"log":{"later":"field"},"web":` + newMemory + `}`,
+		},
 		"a damaged memory is replaced": {
 			before:     remembering(`["web"`),
 			changes:    []plan.ImageChange{move("web", false, 0)},
-			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`},
+			wantImages: []string{webImage, newImage, "busybox"}, wantMemory: `{"web":` + newMemory + `}`,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -188,11 +193,13 @@ func TestApply(t *testing.T) {
 		"the patch applies": {},
 		"a test fails": {
 			answer:    apierrors.NewGenericServerResponse(422, "", schema.GroupResource{}, "", "test failed", 0, false),
-			wantMoved: true, wantError: true},
+			wantMoved: true, wantError: true,
+		},
 		"a conflict":         {answer: apierrors.NewConflict(gone, "web", nil), wantMoved: true, wantError: true},
 		"the object is gone": {answer: apierrors.NewNotFound(gone, "web"), wantMoved: true, wantError: true},
 		"the result is not valid": {
-			answer: apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"}, "web", nil), wantError: true},
+			answer: apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"}, "web", nil), wantError: true,
+		},
 		"no right to do it": {answer: apierrors.NewForbidden(gone, "web", errors.New("no")), wantError: true},
 	}
 	for name, tc := range tests {
@@ -204,7 +211,8 @@ func TestApply(t *testing.T) {
 			var manager string
 			c := interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).WithObjects(web()).Build(),
 				interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, obj client.Object,
-					patch client.Patch, opts ...client.PatchOption) error {
+					patch client.Patch, opts ...client.PatchOption,
+				) error {
 					manager = (&client.PatchOptions{}).ApplyOptions(opts).FieldManager
 					if tc.answer != nil {
 						return tc.answer

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
@@ -30,8 +29,10 @@ func pod(imageID string, change ...func(*corev1.Pod)) corev1.Pod {
 	p := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Labels: map[string]string{"app": "web"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: webImage}}},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning,
-			ContainerStatuses: []corev1.ContainerStatus{{Name: "web", ImageID: imageID}}},
+		Status: corev1.PodStatus{
+			Phase:             corev1.PodRunning,
+			ContainerStatuses: []corev1.ContainerStatus{{Name: "web", ImageID: imageID}},
+		},
 	}
 	for _, f := range change {
 		f(&p)
@@ -46,7 +47,7 @@ func TestRunning(t *testing.T) {
 	}
 	ofController := func(kind string, uid types.UID) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, UID: uid, Controller: ptr.To(true)}}
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, UID: uid, Controller: new(true)}}
 		}
 	}
 	tests := map[string]struct {
@@ -100,8 +101,10 @@ func TestRunning(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := plan.Workload{Kind: "Deployment", Namespace: "shop", UID: "u-1",
-				Containers: []plan.Container{{Name: "web", Image: webImage}}}
+			w := plan.Workload{
+				Kind: "Deployment", Namespace: "shop", UID: "u-1",
+				Containers: []plan.Container{{Name: "web", Image: webImage}},
+			}
 			if tc.kind != "" {
 				w.Kind = tc.kind
 			}
@@ -124,8 +127,10 @@ func TestRunning(t *testing.T) {
 }
 
 func TestRunningOfInitContainers(t *testing.T) {
-	w := plan.Workload{Kind: "Deployment", Namespace: "shop",
-		Containers: []plan.Container{{Name: "init", Init: true, Image: webImage}}}
+	w := plan.Workload{
+		Kind: "Deployment", Namespace: "shop",
+		Containers: []plan.Container{{Name: "init", Init: true, Image: webImage}},
+	}
 	selector, err := Selector(web())
 	if err != nil {
 		t.Fatal(err)

@@ -71,8 +71,10 @@ func TestFromObject(t *testing.T) {
 		return func(d *appsv1.Deployment) { d.ManagedFields = entries }
 	}
 	entry := func(manager string, at metav1.Time, fields string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate,
-			APIVersion: "apps/v1", Time: &at, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields)}
+		return metav1.ManagedFieldsEntry{
+			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate,
+			APIVersion: "apps/v1", Time: &at, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields),
+		}
 	}
 	setBy := func(manager string, at time.Time) func(*plan.Workload) {
 		return func(w *plan.Workload) { w.Containers[1].SetBy, w.Containers[1].SetAt = manager, at }
@@ -88,25 +90,30 @@ func TestFromObject(t *testing.T) {
 	}{
 		"a plain workload": {nil, want(nil)},
 		"the owner of the image is known": {
-			managed(entry("kubectl", earlier, ownsWebImage)), want(setBy("kubectl", earlier.Time))},
+			managed(entry("kubectl", earlier, ownsWebImage)), want(setBy("kubectl", earlier.Time)),
+		},
 		"of two owners the newer counts": {
 			managed(entry("argocd", later, ownsWebImage), entry("kubectl", earlier, ownsWebImage)),
-			want(setBy("argocd", later.Time))},
+			want(setBy("argocd", later.Time)),
+		},
 		"subresources and damaged entries set nothing": {
-			managed(ofStatus, entry("x", later, `{"f:spec":`), metav1.ManagedFieldsEntry{Manager: "y"}), want(nil)},
+			managed(ofStatus, entry("x", later, `{"f:spec":`), metav1.ManagedFieldsEntry{Manager: "y"}), want(nil),
+		},
 		"the annotation is remembered": {
 			annotated(`{"web":{"lineage":"web","from":"a","to":"b","revision":3,"healthy":true}}`),
 			want(func(w *plan.Workload) {
 				w.Remembered = map[string]plan.Remembered{
 					"web": {Lineage: "web", From: "a", To: "b", Revision: 3, Healthy: true},
 				}
-			})},
+			}),
+		},
 		"a damaged annotation remembers nothing": {annotated(`{"web":`), want(nil)},
 		"another object controls it": {
 			func(d *appsv1.Deployment) {
-				d.OwnerReferences = []metav1.OwnerReference{{Kind: "Shop", Name: "s", Controller: ptr.To(true)}}
+				d.OwnerReferences = []metav1.OwnerReference{{Kind: "Shop", Name: "s", Controller: new(true)}}
 			},
-			want(func(w *plan.Workload) { w.Controlled = true })},
+			want(func(w *plan.Workload) { w.Controlled = true }),
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

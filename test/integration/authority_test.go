@@ -250,6 +250,7 @@ func TestAuthorityToUpdate(t *testing.T) {
 
 // runAuthority lets a user of each case's rights do what the case says.
 func runAuthority(t *testing.T, cases map[string]authorityCase) {
+	t.Helper()
 	for title, tc := range cases {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -59,7 +58,7 @@ func (w *world) manager(ctx context.Context, life *life) (manager.Manager, error
 	o := operator.Options{PlainHTTPRegistries: []string{w.host}, MetricsAddress: "0", ProbeAddress: "0"}
 	options := operator.ManagerOptions(o)
 	// Every test runs an operator of its own in this process, for its namespaces.
-	options.Controller = config.Controller{SkipNameValidation: ptr.To(true)}
+	options.Controller = config.Controller{SkipNameValidation: new(true)}
 	options.Cache.DefaultNamespaces = map[string]cache.Config{w.namespace: {}, w.other: {}}
 	mgr, err := manager.New(restConfig, options)
 	if err != nil {
@@ -168,4 +167,3 @@ func (r mortalRegistry) Publish(ctx context.Context, ref reference.Reference, di
 	})
 	return published, err
 }
-

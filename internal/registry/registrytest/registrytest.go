@@ -233,7 +233,7 @@ func (r *Registry) Delete(t testing.TB, ref reference.Reference) {
 func (r *Registry) Digest(t testing.TB, ref reference.Reference) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	r.backend.ServeHTTP(answer, httptest.NewRequest(http.MethodHead, r.path(ref, "manifests/"+ref.Tag), nil))
+	r.backend.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodHead, r.path(ref, "manifests/"+ref.Tag), nil))
 	if answer.Code != http.StatusOK {
 		return ""
 	}
@@ -252,7 +252,7 @@ func (r *Registry) blob(t testing.TB, ref reference.Reference, digest v1.Hash, r
 // do goes to the registry behind the counters.
 func (r *Registry) do(t testing.TB, method, path, mediaType string, raw []byte) *httptest.ResponseRecorder {
 	t.Helper()
-	req := httptest.NewRequest(method, path, bytes.NewReader(raw))
+	req := httptest.NewRequestWithContext(t.Context(), method, path, bytes.NewReader(raw))
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
