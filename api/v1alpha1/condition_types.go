@@ -113,8 +113,6 @@ const (
 	ReasonFollowed = "Followed"
 	// ReasonPublished: a built image was put under the tag (Event).
 	ReasonPublished = "Published"
-	// ReasonConfirmed: a build made the image that is current already (Event).
-	ReasonConfirmed = "Confirmed"
 	// ReasonSuperseded: somebody else moved the tag during a run (Event).
 	ReasonSuperseded = "Superseded"
 	// ReasonRunLost: a run disappeared before its end was seen (Event).

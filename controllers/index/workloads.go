@@ -56,18 +56,17 @@ func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 // Workloads are the workloads of a namespace that mention a repository, with what
 // their pods run.
 func Workloads(ctx context.Context, c client.Reader, namespace, repository string) ([]plan.Workload, error) {
+	found, err := WorkloadNames(ctx, c, namespace, []string{repository})
+	if err != nil {
+		return nil, err
+	}
 	var out []plan.Workload
-	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
-		if err := c.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{byRepository: repository}); err != nil {
-			return nil, fmt.Errorf("listing workloads: %w", err)
+	for _, obj := range found {
+		w, err := Observe(ctx, c, obj)
+		if err != nil {
+			return nil, err
 		}
-		for _, obj := range objects(list) {
-			w, err := Observe(ctx, c, obj)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, w)
-		}
+		out = append(out, w)
 	}
 	slices.SortFunc(out, func(a, b plan.Workload) int { return cmp.Compare(a.String(), b.String()) })
 	return out, nil
