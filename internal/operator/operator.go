@@ -43,7 +43,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("creating the manager: %w", err)
 	}
-	parts, err := NewParts(mgr, o)
+	parts, err := NewParts(mgr, o, clock.RealClock{})
 	if err != nil {
 		return err
 	}
@@ -81,14 +81,13 @@ func ManagerOptions(o Options) manager.Options {
 }
 
 // NewParts makes the ports that the controllers act through, and adds to the
-// manager what of them runs by itself.
-func NewParts(mgr manager.Manager, o Options) (controllers.Parts, error) {
-	realClock := clock.RealClock{}
+// manager what of them runs by itself. All of them live by the same clock.
+func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Parts, error) {
 	registryClient := registry.NewClient(registry.Options{
-		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: realClock,
+		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: clock,
 	})
-	credentials := registry.NewCredentials(secrets{mgr.GetAPIReader()}, realClock)
-	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: realClock})
+	credentials := registry.NewCredentials(secrets{mgr.GetAPIReader()}, clock)
+	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
 	}
@@ -97,8 +96,8 @@ func NewParts(mgr manager.Manager, o Options) (controllers.Parts, error) {
 		Poller:   poller,
 		News:     news(poller.Events()),
 		Registry: registry.Access{Client: registryClient, Secrets: credentials},
-		Runs:     tekton.NewRuns(mgr.GetClient(), realClock.Now),
-		Clock:    realClock,
+		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
+		Clock:    clock,
 	}, nil
 }
 

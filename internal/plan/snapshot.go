@@ -175,8 +175,12 @@ type Run struct {
 	Finished time.Time
 	// Done is true where the run has completed.
 	Done bool
+	// Started is true once Tekton has taken the run up.
+	Started bool
 	// Succeeded is true where it completed well.
 	Succeeded bool
+	// Cancelled is true where a person stopped the run.
+	Cancelled bool
 	// Digest that the run reported; empty where it reported none.
 	Digest v1alpha1.Digest
 	// URL that the run reported; empty where it reported none.
@@ -205,6 +209,10 @@ type Workload struct {
 	Health Health
 	// HealthMessage says what is being waited for.
 	HealthMessage string
+	// Trouble says what keeps the pods of the present template from running, by
+	// container: an exit code, or an image that cannot be pulled; empty where
+	// nothing does.
+	Trouble string
 }
 
 // String names the workload as kubectl does: deployment/web.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -64,7 +65,7 @@ func (w *world) manager(ctx context.Context, life *life) (manager.Manager, error
 	if err != nil {
 		return nil, err
 	}
-	parts, err := operator.NewParts(mgr, o)
+	parts, err := operator.NewParts(mgr, o, clock.RealClock{})
 	if err != nil {
 		return nil, err
 	}
