@@ -23,7 +23,7 @@ const (
 )
 
 // Reasons of conditions, and of the Events that tell of a change. One reason is
-// one situation; docs/how-it-decides.md lists each with its cure.
+// one situation; docs/troubleshooting.md lists each with its cure.
 const (
 	// ReasonUpToDate: current is what it should be, and so are the workloads.
 	ReasonUpToDate = "UpToDate"
@@ -47,6 +47,11 @@ const (
 	// ReasonRequested: a person asked for a rebuild.
 	ReasonRequested = "Requested"
 
+	// ReasonQueued: a build is due, and as many as are allowed at once are running.
+	ReasonQueued = "Queued"
+	// ReasonRunNotCreated: the cluster does not let the run be created now; it is
+	// tried again.
+	ReasonRunNotCreated = "RunNotCreated"
 	// ReasonBuilding: a run is in flight.
 	ReasonBuilding = "Building"
 	// ReasonPublishing: the run's image is being put under the tag.
@@ -87,6 +92,8 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonTemplateRefused: Tekton refuses the PipelineRun.
 	ReasonTemplateRefused = "TemplateRefused"
+	// ReasonTektonMissing: the cluster has no PipelineRuns.
+	ReasonTektonMissing = "TektonMissing"
 	// ReasonParentNotFound: a lineageRef names nothing that exists.
 	ReasonParentNotFound = "ParentNotFound"
 	// ReasonParentNotAllowed: the parent's allowedChildren does not admit this
@@ -101,6 +108,8 @@ const (
 	ReasonSourceUnknown = "SourceUnknown"
 	// ReasonBuildFailed: the run failed.
 	ReasonBuildFailed = "BuildFailed"
+	// ReasonBuildCancelled: a person stopped the run.
+	ReasonBuildCancelled = "BuildCancelled"
 	// ReasonOutputRefused: the run succeeded, and what it pushed is not what it
 	// reported.
 	ReasonOutputRefused = "OutputRefused"
@@ -115,7 +124,7 @@ const (
 	ReasonPublished = "Published"
 	// ReasonSuperseded: somebody else moved the tag during a run (Event).
 	ReasonSuperseded = "Superseded"
-	// ReasonRunLost: a run disappeared before its end was seen (Event).
+	// ReasonRunLost: a run disappeared before its end was seen.
 	ReasonRunLost = "RunLost"
 	// ReasonBuildStarted: a run was created (Event).
 	ReasonBuildStarted = "BuildStarted"

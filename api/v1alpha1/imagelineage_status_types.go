@@ -327,7 +327,7 @@ type ParentStatus struct {
 
 // RunOutcome says how a run ended for the lineage.
 //
-// +kubebuilder:validation:Enum=Published;Confirmed;Superseded;Failed;Refused;Lost;Discarded
+// +kubebuilder:validation:Enum=Published;Confirmed;Superseded;Failed;Cancelled;Refused;Lost;Discarded
 type RunOutcome string
 
 // The outcomes of a run.
@@ -341,12 +341,14 @@ const (
 	RunSuperseded RunOutcome = "Superseded"
 	// RunFailed is a run that Tekton reports as failed.
 	RunFailed RunOutcome = "Failed"
+	// RunCancelled is a run that a person stopped: it is not tried again by itself.
+	RunCancelled RunOutcome = "Cancelled"
 	// RunRefused is a run that succeeded, and whose output was not what it said.
 	RunRefused RunOutcome = "Refused"
 	// RunLost is a run that disappeared before its end was seen.
 	RunLost RunOutcome = "Lost"
-	// RunDiscarded is a run that ended while the lineage was suspended, and whose
-	// inputs are not wanted any more.
+	// RunDiscarded is a run that ended while nothing could be published, as during
+	// a suspension, and whose inputs are not wanted any more.
 	RunDiscarded RunOutcome = "Discarded"
 )
 
@@ -387,7 +389,8 @@ type RunStatus struct {
 	Started *metav1.Time `json:"started,omitempty"`
 
 	// finished is when Tekton completed the run. While the run has no outcome, it is
-	// set only where the run completed during a suspension.
+	// set only where its image is withheld: during a suspension, or while a parent
+	// is missing or does not allow this child.
 	//
 	// +optional
 	Finished *metav1.Time `json:"finished,omitempty"`
@@ -401,6 +404,12 @@ type RunStatus struct {
 	//
 	// +optional
 	Outcome RunOutcome `json:"outcome,omitempty"`
+
+	// failures counts the runs in a row that failed with these inputs, this one
+	// among them once it has.
+	//
+	// +optional
+	Failures int64 `json:"failures,omitempty"`
 
 	// message says what went wrong, and the command that shows the log.
 	//

@@ -247,6 +247,23 @@ type Build struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=8
 	PushSecrets []SecretReference `json:"pushSecrets,omitempty"`
+
+	// retryLimit is how often a build that failed is tried again with the same
+	// inputs: by default 3 times, after 1, 2 and 4 minutes, and further ones after
+	// 8, 16 and 32 each. Then it needs other inputs, or a person.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	RetryLimit *int32 `json:"retryLimit,omitempty"`
+
+	// runHistory is how many ended PipelineRuns are kept, the newest: by default 5.
+	// Older ones are deleted once what they did is in the status.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=50
+	RunHistory *int32 `json:"runHistory,omitempty"`
 }
 
 // PipelineRunTemplate is a PipelineRun without its name. The cluster's own Tekton

@@ -33,6 +33,7 @@ func Compute(s Snapshot) Plan {
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
 	d.lookForRelease()
+	d.prune()
 	return d.plan
 }
 
@@ -162,8 +163,9 @@ func (d *decision) answer(headline Verdict) {
 		// Held below, as long as the rollback is current.
 	case d.superseded():
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what somebody else pushed to %s", d.Reference.Name())
-	case failedBefore(d.subject):
-		d.stall(failureReason(d.Lineage.Status.Run), "%s; it is tried again when an input changes, or when the annotation %s asks for it", d.Lineage.Status.Run.Message, v1alpha1.RebuildAnnotation)
+	case exhausted(d.subject):
+		d.giveUp(*d.Lineage.Status.Run)
+	case d.backOff():
 	case d.waitForAncestors(), d.waitForParents():
 	case !d.fresh():
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
@@ -182,15 +184,7 @@ func (d *decision) holdRollback() {
 func (d *decision) superseded() bool {
 	run := d.Lineage.Status.Run
 	return run != nil && run.Outcome == v1alpha1.RunSuperseded && run.Ended != nil &&
-		d.Observation.Answered() && !d.Observation.Started.After(run.Ended.Time)
-}
-
-// failureReason is the reason for a run that must not be repeated.
-func failureReason(run *v1alpha1.RunStatus) string {
-	if run.Outcome == v1alpha1.RunRefused {
-		return v1alpha1.ReasonOutputRefused
-	}
-	return v1alpha1.ReasonBuildFailed
+		d.Observation.Answered() && !d.Observation.Started.After(d.past(run.Ended.Time))
 }
 
 // waitForAncestors: the order is simple. A lineage waits while any ancestor is

@@ -155,6 +155,8 @@ func told(p Plan) string {
 		words = append(words, "restore", reference.ShortDigest(string(step.Digest))[:1])
 	case End:
 		words = append(words, "end", string(step.Outcome))
+	case Prune:
+		words = append(words, "prune", strings.Join(step.Runs, ","))
 	}
 	if p.Check {
 		words = append(words, "check")
@@ -384,8 +386,8 @@ func TestCompute(t *testing.T) {
 			edits: []func(*Snapshot){parentShows(b), ran(2, 1, true, false), recorded(2, 1, "v1:in", "")},
 			want:  "end Failed", wantUpToDate: False,
 		},
-		"what failed is not tried again by itself": {
-			edits: []func(*Snapshot){parentShows(b), ran(2, 1, true, false), recorded(2, 1, wanted, v1alpha1.RunFailed)},
+		"what failed as often as it may is not tried again by itself": {
+			edits: []func(*Snapshot){parentShows(b), ran(2, 4, true, false), recorded(2, 4, wanted, v1alpha1.RunFailed), inARow(4)},
 			want:  "problem BuildFailed", wantUpToDate: False,
 		},
 		"what failed is tried again with other inputs": {
@@ -393,7 +395,7 @@ func TestCompute(t *testing.T) {
 			want:  "create ParentChanged", wantUpToDate: False,
 		},
 		"what failed before an upgrade of the hash is not tried again": {
-			edits: []func(*Snapshot){parentShows(b), ran(2, 1, true, false), recorded(2, 1, "v0:other", v1alpha1.RunFailed)},
+			edits: []func(*Snapshot){parentShows(b), ran(2, 1, true, false), recorded(2, 1, "v0:other", v1alpha1.RunFailed), inARow(4)},
 			want:  "problem BuildFailed", wantUpToDate: False,
 		},
 		"after somebody else's push the registry is asked before anything is built": {

@@ -37,15 +37,22 @@ type Plan struct {
 	Again time.Duration
 	// Run is the newest run as observed, to report; nil where there is none.
 	Run *Run
+	// Withheld is true where that run succeeded, and its image is not published
+	// because the lineage is suspended or has a problem.
+	Withheld bool
 }
 
 // After is when to look at the lineage again without any news, given what came of
 // the step: a step that was refused may be let through later. Zero is never.
 func (p Plan) After(o Outcome) time.Duration {
-	if p.Again == 0 && o.Problem != nil {
-		return refusedAgain
+	again := o.Again
+	if again == 0 && o.Problem != nil {
+		again = refusedAgain
 	}
-	return p.Again
+	if again == 0 || p.Again > 0 && p.Again < again {
+		return p.Again
+	}
+	return again
 }
 
 // Verdict is one reason for a build.
@@ -105,7 +112,7 @@ type Busy struct {
 }
 
 // Step is one thing to do. The set is closed: Accept, Prove, Create, Publish,
-// Restore and End.
+// Restore, End and Prune.
 type Step interface{ step() }
 
 // Accept makes a digest that the tag shows the current revision. It has no effect
@@ -154,12 +161,19 @@ type End struct {
 	Message string
 }
 
+// Prune deletes ended runs of which nothing more is needed.
+type Prune struct {
+	// Runs to delete, by name, the oldest first.
+	Runs []string
+}
+
 func (Accept) step()  {}
 func (Prove) step()   {}
 func (Create) step()  {}
 func (Publish) step() {}
 func (Restore) step() {}
 func (End) step()     {}
+func (Prune) step()   {}
 
 // Outcome is what became of a step.
 type Outcome struct {
@@ -173,6 +187,11 @@ type Outcome struct {
 	At time.Time
 	// Problem is what a person has to mend, where the step was refused.
 	Problem *Problem
+	// Waiting is why the step was not done although nobody has to act; its reason
+	// is empty otherwise.
+	Waiting Busy
+	// Again is when to try a step again that was not done; zero where news come.
+	Again time.Duration
 	// Refused is true where a run's output is not what it said.
 	Refused bool
 }

@@ -4,7 +4,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
@@ -32,6 +34,10 @@ func later(number, attempt, thanNumber, thanAttempt int64) bool {
 // somebody else's push.
 func (d *decision) finishRun() bool {
 	run, recorded := d.plan.Run, d.Lineage.Status.Run
+	if d.NoRuns {
+		d.live = InFlight(recorded)
+		return false
+	}
 	if run == nil || recorded != nil && !later(run.Number, run.Attempt, recorded.Number, recorded.Attempt) && !sameRun(run, recorded) {
 		return d.lostRun(recorded)
 	}
@@ -41,18 +47,23 @@ func (d *decision) finishRun() bool {
 	d.live = true
 	switch {
 	case !run.Done:
-		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
+		d.inFlight(run)
 		return false
 	case !Produced(d.Lineage):
 		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "spec.build was removed during the run"}
 		return true
+	case !run.Succeeded && run.Cancelled:
+		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunCancelled, Message: run.Message}
+		return true
 	case !run.Succeeded:
 		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunFailed, Message: run.Message}
 		return true
-	case d.Lineage.Spec.Suspend || d.Problem != nil:
+	case d.Lineage.Spec.Suspend || d.plan.Problem != nil:
+		// It stays unpublished until somebody lifts that.
+		d.plan.Withheld = true
 		return false
 	case d.unwanted(run, recorded):
-		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "the run ended while the lineage was suspended, and its inputs have moved on"}
+		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "the run ended while its image could not be published, and its inputs have moved on"}
 		return true
 	default:
 		d.plan.Step = Publish{Run: *run}
@@ -61,23 +72,54 @@ func (d *decision) finishRun() bool {
 	}
 }
 
+// unstartedAfter is how long Tekton may leave a run alone before it is said.
+const unstartedAfter = 2 * time.Minute
+
+// inFlight says that a run is going on, and where Tekton does nothing about it.
+func (d *decision) inFlight(run *Run) {
+	waiting := d.Now.Sub(run.Created)
+	switch {
+	case run.Started || run.Created.IsZero():
+		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
+	case waiting < unstartedAfter:
+		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
+		d.again(unstartedAfter - waiting)
+	default:
+		d.busy(v1alpha1.ReasonBuilding, "run %s was created at %s, and Tekton has not begun it: its controller may be down", run.Name, clockTime(run.Created))
+	}
+}
+
 func sameRun(run *Run, recorded *v1alpha1.RunStatus) bool {
 	return run.Number == recorded.Number && run.Attempt == recorded.Attempt
 }
 
 // lostRun ends a run that is recorded as in flight and does not exist. The
-// snapshot was read past the cache where it lacked the run, so it is gone.
+// snapshot was read past the cache where it lacked the run, so it is gone; or it
+// is there, and somebody has damaged what the operator wrote on it.
 func (d *decision) lostRun(recorded *v1alpha1.RunStatus) bool {
 	if !InFlight(recorded) {
 		return false
 	}
 	run := Run{Build: Build{Name: recorded.Name, Number: recorded.Number, Attempt: recorded.Attempt, Inputs: recorded.Inputs, Reasons: recorded.Reasons}}
-	d.plan.Step = End{Run: run, Outcome: v1alpha1.RunLost, Message: "the run disappeared before its end was seen"}
+	if recorded.Started != nil {
+		run.Created = recorded.Started.Time
+	}
+	damaged := slices.IndexFunc(d.Runs, func(r Run) bool { return r.Name == recorded.Name })
+	switch {
+	case damaged < 0:
+		d.plan.Step = End{Run: run, Outcome: v1alpha1.RunLost, Message: fmt.Sprintf("run %s disappeared before its end was seen", run.Name)}
+	case !d.Runs[damaged].Done:
+		d.live = true
+		d.busy(v1alpha1.ReasonBuilding, "the annotations of run %s were edited, so nothing of it will be used: waiting for its end", run.Name)
+		return false
+	default:
+		d.plan.Step = End{Run: run, Outcome: v1alpha1.RunRefused, Message: fmt.Sprintf("the annotations of run %s were edited, so its image is not used", run.Name)}
+	}
 	return true
 }
 
-// unwanted is true for a run that ended while the lineage was suspended (its end
-// was recorded, but no outcome) and whose inputs are not today's.
+// unwanted is true for a run that ended while its image was withheld (its end was
+// recorded, but no outcome) and whose inputs are not today's.
 func (d *decision) unwanted(run *Run, recorded *v1alpha1.RunStatus) bool {
 	return recorded != nil && sameRun(run, recorded) && recorded.Finished != nil &&
 		run.Inputs != inputs(d.subject)

@@ -34,6 +34,9 @@ type Snapshot struct {
 	TemplateProblem *Problem
 	// Runs are the lineage's PipelineRuns, in any order.
 	Runs []Run
+	// NoRuns is true where the cluster has no PipelineRuns at all, because Tekton
+	// is missing: that a run is not among Runs then says nothing.
+	NoRuns bool
 	// WaitingFor are the ancestors that have to settle first.
 	WaitingFor []Ancestor
 	// Workloads of the lineage's namespace that mention its repository.
@@ -41,6 +44,20 @@ type Snapshot struct {
 	// Claimants are the lineages of that namespace with the same repository,
 	// this one among them.
 	Claimants []Claimant
+	// ChildrenUse are the digests of this lineage that children are built from.
+	ChildrenUse []v1alpha1.Digest
+	// ClockBehind is set where the status tells of a time that is still to come,
+	// because the clock was moved back or belongs to another node now: it is when
+	// that was noticed. What happened since is later than all that the status tells.
+	ClockBehind time.Time
+}
+
+// past is a time of the status by today's clock.
+func (s Snapshot) past(told time.Time) time.Time {
+	if told.After(s.Now) && !s.ClockBehind.IsZero() {
+		return s.ClockBehind
+	}
+	return told
 }
 
 // Ancestor is a lineage further up that is going to move.

@@ -34,7 +34,7 @@ func (d *decision) believeTag() bool {
 	if current != nil && current.Digest == o.Digest {
 		return d.prove()
 	}
-	if current != nil && !o.Started.After(current.Accepted.Time) {
+	if current != nil && !o.Started.After(d.past(current.Accepted.Time)) {
 		return false // asked before current was accepted, it may tell of the time before
 	}
 	if o.Absent {
@@ -56,14 +56,14 @@ func (d *decision) fresh() bool {
 	}
 	current := d.subject.current()
 	return current == nil || current.Origin != v1alpha1.OriginBuilt ||
-		d.Observation.Started.After(current.Accepted.Time)
+		d.Observation.Started.After(d.past(current.Accepted.Time))
 }
 
 // confirmed is true where the registry has repeated a surprising answer. If not,
 // it is asked again, but not while it fails: the poller's own retries do that.
 func (d *decision) confirmed(format string, args ...any) bool {
 	current := d.subject.current()
-	if d.Observation.Repeats >= settledRepeats && (current == nil || d.Observation.Previous.After(current.Accepted.Time)) {
+	if d.Observation.Repeats >= settledRepeats && (current == nil || d.Observation.Previous.After(d.past(current.Accepted.Time))) {
 		return true
 	}
 	d.plan.Check = d.plan.Check || d.Observation.Failure == nil

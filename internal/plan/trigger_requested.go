@@ -5,21 +5,30 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
 
 // requested fires where the rebuild annotation holds a token that was not
-// answered.
+// answered, or was answered by a run that failed.
 func requested(s Subject) *Verdict {
 	token := rebuildToken(s.Lineage)
-	if token == "" || token == handled(s.Lineage).Rebuild {
+	if token == "" || token == handled(s.Lineage).Rebuild && !requestFailed(s) {
 		return nil
 	}
 	return &Verdict{
 		Reason:  v1alpha1.ReasonRequested,
 		Message: fmt.Sprintf("the annotation %s asks for it", v1alpha1.RebuildAnnotation),
 	}
+}
+
+// requestFailed is true where the newest run was asked for and failed, and nothing
+// was accepted since: the request stands, so that it is tried again, and told.
+func requestFailed(s Subject) bool {
+	run := s.Lineage.Status.Run
+	return run != nil && HasFailed(run.Outcome) && run.Number > lastRevision(s.Lineage) &&
+		slices.Contains(run.Reasons, v1alpha1.ReasonRequested)
 }
 
 // maxToken is the longest token that the status can echo (status.handled).

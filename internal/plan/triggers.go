@@ -82,7 +82,7 @@ func InFlight(run *v1alpha1.RunStatus) bool {
 
 // needsPerson is true where the build that is due may not start by itself.
 func needsPerson(s Subject, verdicts []Verdict) bool {
-	return sourceUnknown(s, verdicts) || heldByRollback(s, verdicts) || failedBefore(s)
+	return sourceUnknown(s, verdicts) || heldByRollback(s, verdicts) || exhausted(s)
 }
 
 // sourceUnknown: the template is the source of our own revisions. What somebody
@@ -107,24 +107,6 @@ func heldByRollback(s Subject, verdicts []Verdict) bool {
 		}
 	}
 	return true
-}
-
-// failedBefore: the same inputs failed already, or made an image that somebody
-// else's push superseded: where the tag then shows no release, those who pull see
-// another registry than those who push, and building again would not end. Where they were hashed by another
-// version of the operator they count as the same: an upgrade must build nothing.
-func failedBefore(s Subject) bool {
-	run := s.Lineage.Status.Run
-	if run == nil {
-		return false
-	}
-	switch run.Outcome {
-	case v1alpha1.RunFailed, v1alpha1.RunRefused, v1alpha1.RunSuperseded:
-	default:
-		return false
-	}
-	wanted := inputs(s)
-	return run.Inputs == wanted || hashVersion(run.Inputs) != hashVersion(wanted)
 }
 
 func has(verdicts []Verdict, reason string) bool {

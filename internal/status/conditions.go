@@ -74,6 +74,8 @@ func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut
 		return stalled(o.Problem.Reason, o.Problem.Message)
 	case p.Problem != nil:
 		return stalled(p.Problem.Reason, p.Problem.Message)
+	case o.Waiting.Reason != "":
+		return reconciling(o.Waiting.Reason, o.Waiting.Message)
 	case p.Hold != nil && p.Hold.Reason == v1alpha1.ReasonHeldSuspended:
 		return ready(p.Hold.Reason, p.Hold.Message)
 	case p.Busy.Reason != "":

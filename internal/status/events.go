@@ -59,10 +59,7 @@ func stepEvent(p plan.Plan, o plan.Outcome) *Event {
 }
 
 func endEvent(step plan.End) *Event {
-	reason := v1alpha1.ReasonBuildFailed
-	if step.Outcome == v1alpha1.RunLost {
-		reason = v1alpha1.ReasonRunLost
-	}
+	reason := plan.FailureReason(step.Outcome)
 	if step.Outcome == v1alpha1.RunDiscarded {
 		reason = v1alpha1.ReasonSuperseded
 	}

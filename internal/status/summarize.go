@@ -27,12 +27,12 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status.Observed = observed(status.Observed, s)
 	status.From = p.Parents
 	status.WaitingFor = waitingFor(p)
-	observeRun(&status, p.Run, s.Lineage.Spec.Suspend)
+	observeRun(&status, p.Run, p.Withheld)
 	record(&status, s, p, o)
 	status.OutdatedSince = outdatedSince(status.OutdatedSince, p.Lineage, s.Now)
 	status.Rollout = rollout(p.Rollout)
 	status.Handled = handled(status.Handled, s, p, o)
-	status.History = keep(status.History, status.Current, s.Workloads)
+	status.History = keep(status.History, status.Current, s.RevisionsInUse())
 	setConditions(&status, s, p, o)
 	return status
 }
@@ -65,9 +65,9 @@ func waitingFor(p plan.Plan) []string {
 }
 
 // observeRun reports the newest run while its end is not recorded. That it
-// completed is noted only during a suspension: on resume it tells a run whose
+// completed is noted only where its image is withheld: later it tells a run whose
 // publishing was held from one whose publishing did not succeed yet.
-func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run, suspended bool) {
+func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run, withheld bool) {
 	if run == nil {
 		return
 	}
@@ -79,16 +79,17 @@ func observeRun(status *v1alpha1.ImageLineageStatus, run *plan.Run, suspended bo
 		return
 	}
 	held := recorded != nil && recorded.Name == run.Name && recorded.Finished != nil
-	status.Run = runStatus(*run)
-	if !suspended && !held {
+	status.Run = runStatus(recorded, *run)
+	if !withheld && !held {
 		status.Run.Finished = nil
 	}
 }
 
-func runStatus(run plan.Run) *v1alpha1.RunStatus {
+// runStatus is what is told of a run, after the one before.
+func runStatus(before *v1alpha1.RunStatus, run plan.Run) *v1alpha1.RunStatus {
 	status := &v1alpha1.RunStatus{
 		Name: run.Name, Number: run.Number, Attempt: run.Attempt,
-		Inputs: run.Inputs, Reasons: run.Reasons,
+		Inputs: run.Inputs, Reasons: run.Reasons, Failures: plan.FailuresBefore(before, run.Inputs),
 	}
 	if !run.Created.IsZero() {
 		created := metav1.NewTime(run.Created)
@@ -112,7 +113,7 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 		end(status, step.Run, s.Now, step.Outcome, step.Message)
 	case plan.Create:
 		if o.Done {
-			status.Run = runStatus(plan.Run{Build: step.Build, Created: o.At})
+			status.Run = runStatus(status.Run, plan.Run{Build: step.Build, Created: o.At})
 		}
 	case plan.Publish:
 		recordPublish(status, s, step.Run, o)
@@ -142,7 +143,12 @@ func recordPublish(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, run pla
 
 func end(status *v1alpha1.ImageLineageStatus, run plan.Run, at time.Time, outcome v1alpha1.RunOutcome, message string) {
 	ended := metav1.NewMicroTime(at)
-	status.Run = runStatus(run)
+	status.Run = runStatus(status.Run, run)
+	if plan.HasFailed(outcome) {
+		status.Run.Failures++
+	} else {
+		status.Run.Failures = 0
+	}
 	status.Run.Ended, status.Run.Outcome, status.Run.Message = &ended, outcome, short(message)
 }
 
@@ -226,12 +232,11 @@ const (
 )
 
 // keep bounds the history: the newest revisions, and older ones that a workload
-// still asks for or that a rollback has left behind.
-func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, workloads []plan.Workload) []v1alpha1.Revision {
+// or a child still uses or that a rollback has left behind.
+func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, inUse map[v1alpha1.Digest]bool) []v1alpha1.Revision {
 	if len(history) <= historyLength {
 		return history
 	}
-	inUse := digestsInUse(workloads)
 	kept := append([]v1alpha1.Revision(nil), history[:historyLength]...)
 	for _, r := range history[historyLength:] {
 		left := current != nil && current.RolledBackFrom == r.Revision
@@ -240,19 +245,4 @@ func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, worklo
 		}
 	}
 	return kept
-}
-
-func digestsInUse(workloads []plan.Workload) map[v1alpha1.Digest]bool {
-	inUse := map[v1alpha1.Digest]bool{}
-	for _, w := range workloads {
-		for _, c := range w.Containers {
-			if ref, err := reference.Parse(c.Image); err == nil && ref.Digest != "" {
-				inUse[v1alpha1.Digest(ref.Digest)] = true
-			}
-			for _, digest := range c.Running {
-				inUse[digest] = true
-			}
-		}
-	}
-	return inUse
 }

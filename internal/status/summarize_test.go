@@ -111,6 +111,13 @@ func TestConditions(t *testing.T) {
 			},
 			wantReady: "False PublishForbidden", wantAbnormal: "Stalled", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
 		},
+		"a step that has to wait": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, o *plan.Outcome) {
+				p.Busy = plan.Busy{Reason: v1alpha1.ReasonBuilding}
+				o.Waiting = plan.Busy{Reason: v1alpha1.ReasonQueued}
+			},
+			wantReady: "False Queued", wantAbnormal: "Reconciling", wantUpToDate: "True", wantRolledOut: "True NoWorkloads",
+		},
 		"ancestry unknown": {
 			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
 				p.Lineage = plan.Standing{UpToDate: plan.Unknown, Reason: v1alpha1.ReasonBuiltFromUnknown}
@@ -232,6 +239,9 @@ func TestRecord(t *testing.T) {
 		"a publish that did not happen leaves the run in flight": {
 			plan.Publish{Run: run}, plan.Outcome{}, "", 1, one,
 		},
+		"a publish that has to wait leaves the run in flight": {
+			plan.Publish{Run: run}, plan.Outcome{Waiting: plan.Busy{Reason: v1alpha1.ReasonRegistryUnreachable}}, "", 1, one,
+		},
 		"a failed run is remembered": {
 			plan.End{Run: run, Outcome: v1alpha1.RunFailed}, plan.Outcome{Done: true}, v1alpha1.RunFailed, 1, one,
 		},
@@ -263,15 +273,55 @@ func TestHistoryIsBounded(t *testing.T) {
 	for i := range 60 {
 		history = append(history, v1alpha1.Revision{Revision: int64(60 - i), Digest: digestOf(60 - i)})
 	}
-	used := plan.Workload{Containers: []plan.Container{{Image: "registry.example.com/shop/web:stable", Running: []v1alpha1.Digest{digestOf(7)}}}}
+	used := plan.Snapshot{
+		Workloads:   []plan.Workload{{Containers: []plan.Container{{Image: "registry.example.com/shop/web:stable", Running: []v1alpha1.Digest{digestOf(7)}}}}},
+		ChildrenUse: []v1alpha1.Digest{digestOf(5)},
+	}
 	left := &v1alpha1.CurrentRevision{Revision: v1alpha1.Revision{RolledBackFrom: 9}}
 
 	var got []int64
-	for _, r := range keep(history, left, []plan.Workload{used}) {
+	for _, r := range keep(history, left, used.RevisionsInUse()) {
 		got = append(got, r.Revision)
 	}
-	want := []int64{60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 9, 7}
+	want := []int64{60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 9, 7, 5}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+}
+
+// TestFailuresAreCounted: the count goes on with equal inputs, from one run to the
+// next, and only over failures.
+func TestFailuresAreCounted(t *testing.T) {
+	failedBefore := func(s *plan.Snapshot) {
+		s.Lineage.Status.Run = &v1alpha1.RunStatus{Name: "web-1", Number: 2, Attempt: 1, Inputs: "v1:i", Outcome: v1alpha1.RunFailed, Failures: 2}
+	}
+	run := func(inputs string) plan.Run {
+		return plan.Run{Build: plan.Build{Name: "web-2", Number: 2, Attempt: 2, Inputs: inputs}}
+	}
+	tests := map[string]struct {
+		step    plan.Step
+		outcome plan.Outcome
+		run     *plan.Run
+		want    int64
+	}{
+		"a run in flight carries the failures before it":        {run: new(run("v1:i")), want: 2},
+		"a run with other inputs begins anew":                   {run: new(run("v1:other")), want: 0},
+		"so does a run that was just created":                   {step: plan.Create{Build: run("v1:i").Build}, outcome: plan.Outcome{Done: true}, want: 2},
+		"another failure counts":                                {step: plan.End{Run: run("v1:i"), Outcome: v1alpha1.RunFailed}, run: new(run("v1:i")), want: 3},
+		"a run that was lost counts":                            {step: plan.End{Run: run("v1:i"), Outcome: v1alpha1.RunLost}, want: 3},
+		"a first failure with other inputs is the first":        {step: plan.End{Run: run("v1:other"), Outcome: v1alpha1.RunFailed}, want: 1},
+		"what was discarded did not fail":                       {step: plan.End{Run: run("v1:i"), Outcome: v1alpha1.RunDiscarded}, want: 0},
+		"an image that was published ends the row":              {step: plan.Publish{Run: run("v1:i")}, outcome: plan.Outcome{Done: true, Digest: two, At: now}, want: 0},
+		"an output that was refused is a failure of the inputs": {step: plan.Publish{Run: run("v1:i")}, outcome: plan.Outcome{Done: true, Refused: true, Problem: &plan.Problem{}}, want: 3},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot()
+			failedBefore(&s)
+			p := plan.Plan{Lineage: current, Registry: answers, Step: tc.step, Run: tc.run, Verdicts: []plan.Verdict{{}}}
+			if got := Summarize(s, p, tc.outcome).Run.Failures; got != tc.want {
+				t.Errorf("failures %d, want %d", got, tc.want)
+			}
+		})
 	}
 }
