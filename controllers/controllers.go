@@ -28,10 +28,12 @@ type Parts struct {
 	News source.Source
 	// Registry confirms and publishes images.
 	Registry imagelineage.Registry
-	// Runs creates PipelineRuns.
+	// Runs creates and deletes PipelineRuns.
 	Runs imagelineage.Runs
 	// Clock is the time of decisions.
 	Clock clock.PassiveClock
+	// MaxConcurrentBuilds is how many runs may be live at once; 0 is any number.
+	MaxConcurrentBuilds int
 }
 
 // Setup adds every controller to the manager.
@@ -45,6 +47,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 		Client: parts.Client, Live: mgr.GetAPIReader(),
 		Poller: parts.Poller, Registry: parts.Registry, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
+		MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
 	}
 	if err := lineages.SetupWithManager(mgr, parts.News); err != nil {
 		return err

@@ -32,14 +32,19 @@ type Reconciler struct {
 	Poller Poller
 	// Registry confirms what runs pushed, and publishes it.
 	Registry Registry
-	// Runs creates and reads PipelineRuns.
+	// Runs creates and deletes PipelineRuns.
 	Runs Runs
 	// Events are told through it.
 	Events events.EventRecorder
 	// Clock is the time of decisions.
 	Clock clock.PassiveClock
+	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
+	// any number.
+	MaxConcurrentBuilds int
 
 	written written
+	memory  memory
+	builds  admitter
 }
 
 // Reconcile decides and does the next step of one lineage.

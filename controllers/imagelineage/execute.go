@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -23,32 +24,21 @@ func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) 
 	if p.Check {
 		r.Poller.Check(references(s)...)
 	}
+	if _, creates := p.Step.(plan.Create); !creates {
+		r.builds.leave(ownerOf(s.Lineage))
+	}
 	switch step := p.Step.(type) {
 	case plan.Create:
 		return r.create(ctx, s, step.Build)
 	case plan.Publish:
-		return r.publish(ctx, s, step.Run)
+		return r.publish(ctx, s, step)
 	case plan.Restore:
 		return r.restore(ctx, s, step.Digest)
+	case plan.Prune:
+		return r.prune(ctx, s, step)
 	default:
 		return plan.Outcome{Done: p.Step != nil, At: s.Now}, nil
 	}
-}
-
-// create starts a run. Where it exists already, a pass before this one made it
-// and could not say so.
-func (r *Reconciler) create(ctx context.Context, s plan.Snapshot, b plan.Build) (plan.Outcome, error) {
-	run, err := tekton.Render(s.Lineage, s.Reference, b)
-	if err == nil {
-		err = r.Runs.Create(ctx, run)
-	}
-	if problem := templateProblem(err); problem != nil {
-		return plan.Outcome{Problem: problem}, nil
-	}
-	if err != nil {
-		return plan.Outcome{}, fmt.Errorf("creating run %s: %w", b.Name, err)
-	}
-	return plan.Outcome{Done: true, At: r.Clock.Now()}, nil
 }
 
 // templateProblem turns an error that only the template's author can mend into
@@ -68,10 +58,11 @@ func templateProblem(err error) *plan.Problem {
 
 // publish confirms what a run pushed, and puts it under the tag unless somebody
 // else moved the tag meanwhile.
-func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run) (plan.Outcome, error) {
+func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Publish) (plan.Outcome, error) {
+	run := step.Run
 	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
 	if err != nil {
-		return unpublished(s, err)
+		return r.unpublished(s, err)
 	}
 	output, unparsable := reference.ParseTag(run.Output)
 	if unparsable != nil {
@@ -79,16 +70,18 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run)
 	}
 	pushed, err := r.Registry.Head(ctx, output, keychain)
 	switch {
+	case registry.ClassOf(err) == registry.Absent && !step.Late:
+		return waiting(v1alpha1.ReasonPublishing, outputAgain, "run %s succeeded, and the registry does not show its image at %s yet", run.Name, run.Output), nil
 	case registry.ClassOf(err) == registry.Absent:
-		return refused("run %s succeeded and pushed nothing to %s: its template has to push to $(lineage.output)", run.Name, run.Output), nil
+		return refused("run %s succeeded and pushed nothing to %s%s: its template has to push to $(lineage.output)", run.Name, run.Output, elsewhere(run)), nil
 	case err != nil:
-		return unpublished(s, fmt.Errorf("confirming the output of run %s: %w", run.Name, err))
+		return r.unpublished(s, fmt.Errorf("confirming the output of run %s: %w", run.Name, err))
 	case run.Digest != "" && string(run.Digest) != pushed:
 		return refused("run %s reported %s, and %s shows %s", run.Name, run.Digest, run.Output, pushed), nil
 	}
 	published, err := r.Registry.Publish(ctx, s.Reference, pushed, run.Expected, keychain)
 	if err != nil {
-		return unpublished(s, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err))
+		return r.unpublished(s, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err))
 	}
 	outcome := plan.Outcome{
 		Done: true, Digest: v1alpha1.Digest(pushed), At: r.Clock.Now(),
@@ -99,11 +92,21 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, run plan.Run)
 	return outcome, nil
 }
 
+// elsewhere says where a run tells that it pushed to, where that is not where it
+// should have.
+func elsewhere(run plan.Run) string {
+	told, err := reference.Parse(run.URL)
+	if err != nil || told.Name() == run.Output {
+		return ""
+	}
+	return ", but says that it pushed to " + told.Name()
+}
+
 // restore puts the current digest back under a tag that has vanished.
 func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alpha1.Digest) (plan.Outcome, error) {
 	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
 	if err != nil {
-		return unpublished(s, err)
+		return r.unpublished(s, err)
 	}
 	published, err := r.Registry.Publish(ctx, s.Reference, string(digest), v1alpha1.ExpectedAbsent, keychain)
 	switch {
@@ -113,7 +116,7 @@ func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alph
 			Message: fmt.Sprintf("%s and the image that it showed, %s, are gone from the registry: push it again, or set the annotation %s to build it", s.Reference.Name(), digest, v1alpha1.RebuildAnnotation),
 		}}, nil
 	case err != nil:
-		return unpublished(s, fmt.Errorf("putting %s back: %w", s.Reference.Name(), err))
+		return r.unpublished(s, fmt.Errorf("putting %s back: %w", s.Reference.Name(), err))
 	case published.Outcome != registry.Moved:
 		// Asking again would give the same two answers, without end.
 		return plan.Outcome{Problem: &plan.Problem{
@@ -125,16 +128,40 @@ func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alph
 	return plan.Outcome{Done: true, Digest: digest, At: r.Clock.Now()}, nil
 }
 
-// unpublished is the outcome of a publish that did not happen. It is tried again;
-// where the registry or the Secret refuses, a person is told.
-func unpublished(s plan.Snapshot, err error) (plan.Outcome, error) {
-	if class := registry.ClassOf(err); class != registry.Unauthorized && class != registry.Forbidden {
+const (
+	// outputAgain is when a registry is asked again for what a run has pushed.
+	outputAgain = 15 * time.Second
+	// registryAgain is when a registry is asked again that does not answer, unless it
+	// wants to be left alone for longer.
+	registryAgain = 30 * time.Second
+	// forbiddenAgain is when what was refused is tried again: a Secret may have been
+	// renewed, and a right given.
+	forbiddenAgain = time.Minute
+	// clusterAgain is when a run is created again that the cluster did not let in.
+	clusterAgain = time.Minute
+)
+
+// waiting is the outcome of a step that could not be done now, and is tried again.
+func waiting(reason string, again time.Duration, format string, args ...any) plan.Outcome {
+	return plan.Outcome{Again: again, Waiting: plan.Busy{Reason: reason, Message: fmt.Sprintf(format, args...)}}
+}
+
+// unpublished is the outcome of a question to the registry that was not answered
+// with yes. It is asked again; where the registry or the Secret refuses, a person
+// is told. What is no word of the registry is returned as it is.
+func (r *Reconciler) unpublished(s plan.Snapshot, err error) (plan.Outcome, error) {
+	switch registry.ClassOf(err) {
+	case "":
 		return plan.Outcome{}, err
+	case registry.Unauthorized, registry.Forbidden:
+		r.Registry.ForgetCredentials(s.Lineage.Namespace, pushSecrets(s.Lineage))
+		return plan.Outcome{Again: forbiddenAgain, Problem: &plan.Problem{
+			Reason:  v1alpha1.ReasonPublishForbidden,
+			Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
+		}}, nil
+	default:
+		return waiting(v1alpha1.ReasonRegistryUnreachable, max(registryAgain, registry.RetryAfter(err)), "%v: it is tried again", err), nil
 	}
-	return plan.Outcome{Problem: &plan.Problem{
-		Reason:  v1alpha1.ReasonPublishForbidden,
-		Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
-	}}, err
 }
 
 func refused(format string, args ...any) plan.Outcome {

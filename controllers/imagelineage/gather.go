@@ -16,6 +16,7 @@ import (
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
+	"github.com/imagelineage/imagelineage/internal/status"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -28,6 +29,8 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	if apierrors.IsNotFound(err) || err == nil && !l.DeletionTimestamp.IsZero() {
 		r.Poller.Forget(name)
 		r.written.forget(name)
+		r.memory.forget(name)
+		r.builds.leave(name)
 		return nil, nil
 	}
 	if err != nil || r.written.unseen(l) {
@@ -47,6 +50,10 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	r.gatherTags(s)
 	r.gatherTemplate(ctx, s)
 	if err := r.gatherRuns(ctx, s); err != nil {
+		return nil, err
+	}
+	r.gatherClock(s)
+	if err := r.gatherUse(ctx, s); err != nil {
 		return nil, err
 	}
 	return s, r.gatherWorkloads(ctx, s)
@@ -110,39 +117,17 @@ func placeholder(l *v1alpha1.ImageLineage, ref reference.Reference, hash string)
 	return b
 }
 
-// gatherRuns reads the lineage's runs. A run that is recorded as in flight and is
-// not in the cache may be newer than the cache, or gone: the API server knows.
-func (r *Reconciler) gatherRuns(ctx context.Context, s *plan.Snapshot) error {
-	l := s.Lineage
-	if !plan.Produced(l) && l.Status.Run == nil {
+// gatherUse reads which revisions children are built from, where some could be
+// forgotten.
+func (r *Reconciler) gatherUse(ctx context.Context, s *plan.Snapshot) error {
+	if len(s.Lineage.Status.History) <= status.HistoryLength {
 		return nil
 	}
-	var results *v1alpha1.BuildResults
-	if l.Spec.Build != nil {
-		results = l.Spec.Build.Results
-	}
-	runs, err := tekton.List(ctx, r.Client, l.Namespace, l.UID, results)
-	if err != nil {
-		return fmt.Errorf("listing runs: %w", err)
-	}
-	s.Runs = runs
-	if !plan.InFlight(l.Status.Run) || named(runs, l.Status.Run.Name) {
-		return nil
-	}
-	missing, err := tekton.Get(ctx, r.Live, l.Namespace, l.Status.Run.Name, results)
-	if missing != nil {
-		s.Runs = append(s.Runs, *missing)
+	children, err := index.Children(ctx, r.Client, s.Lineage)
+	for _, child := range children {
+		s.ChildrenUse = append(s.ChildrenUse, plan.UsedBy(child, s.Reference)...)
 	}
 	return err
-}
-
-func named(runs []plan.Run, name string) bool {
-	for _, run := range runs {
-		if run.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // gatherWorkloads reads what may run the lineage: the workloads of its namespace

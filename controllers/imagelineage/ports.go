@@ -30,16 +30,22 @@ type Poller interface {
 type Registry interface {
 	// Credentials reads the named Secrets of a namespace.
 	Credentials(ctx context.Context, namespace string, secrets []string) (registry.Keychain, error)
+	// ForgetCredentials has the named Secrets read anew: they were refused.
+	ForgetCredentials(namespace string, secrets []string)
+	// MayPush is nil where the keychain may write to a repository.
+	MayPush(ctx context.Context, ref reference.Reference, keychain registry.Keychain) error
 	// Head is the digest that a tag shows now.
 	Head(ctx context.Context, ref reference.Reference, keychain registry.Keychain) (string, error)
 	// Publish puts a digest under a tag that still shows what is expected.
 	Publish(ctx context.Context, ref reference.Reference, digest, expected string, keychain registry.Keychain) (registry.Published, error)
 }
 
-// Runs creates PipelineRuns.
+// Runs creates and deletes PipelineRuns.
 type Runs interface {
 	// Create makes a run; one that exists already is a success.
 	Create(ctx context.Context, run *unstructured.Unstructured) error
 	// Validate asks the cluster whether it would take the run.
 	Validate(ctx context.Context, run *unstructured.Unstructured) error
+	// Delete removes a run; one that is gone is a success.
+	Delete(ctx context.Context, namespace, name string) error
 }

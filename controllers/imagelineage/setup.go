@@ -5,14 +5,17 @@ package imagelineage
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -21,6 +24,7 @@ import (
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/controllers/index"
+	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 	"github.com/imagelineage/imagelineage/internal/workload"
 )
@@ -34,19 +38,30 @@ const concurrency = 8
 // and when the registry has news.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) error {
 	c := r.Client
+	r.builds.limit = r.MaxConcurrentBuilds
+	runs := &lateSource{source: source.Kind(mgr.GetCache(), tekton.Object(), r.runEvents())}
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("imagelineage").
 		For(&v1alpha1.ImageLineage{}).
 		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(family(c))).
-		Watches(tekton.Object(), handler.EnqueueRequestsFromMapFunc(ownerOfRun)).
+		WatchesMetadata(tekton.CRD(), handler.EnqueueRequestsFromMapFunc(tektonCame(c, runs))).
+		WatchesRawSource(runs).
+		WatchesRawSource(&r.builds).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c))).
 		WatchesMetadata(namespaceObject(), handler.EnqueueRequestsFromMapFunc(inNamespace(c)), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: retries()})
 	for _, kind := range index.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(workloadsLineages(c)))
 	}
 	return b.Complete(r)
+}
+
+// retries are how soon a reconcile that failed is made again: what fails is a
+// conversation with the API server, and it fails for all lineages at once.
+func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+	const first, last = 200 * time.Millisecond, 2 * time.Minute
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](first, last)
 }
 
 func namespaceObject() client.Object {
@@ -63,7 +78,7 @@ func family(c client.Reader) handler.MapFunc {
 		if !ok {
 			return nil
 		}
-		names, err := index.Children(ctx, c, l)
+		children, err := index.Children(ctx, c, l)
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Children could not be listed", "lineage", client.ObjectKeyFromObject(l))
 		}
@@ -71,18 +86,49 @@ func family(c client.Reader) handler.MapFunc {
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Parents could not be listed", "lineage", client.ObjectKeyFromObject(l))
 		}
-		for _, parent := range above {
-			names = append(names, client.ObjectKeyFromObject(parent))
+		var names []types.NamespacedName
+		for _, relative := range append(children, above...) {
+			names = append(names, client.ObjectKeyFromObject(relative))
 		}
 		return requests(names)
 	}
 }
 
-func ownerOfRun(_ context.Context, o client.Object) []reconcile.Request {
-	if owner, ok := tekton.OwnerOf(o); ok {
-		return requests([]types.NamespacedName{owner})
+// runEvents tell the admitter what lives, and wake the lineages whose runs they are.
+func (r *Reconciler) runEvents() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	note := func(run client.Object, there bool, q queue) {
+		r.builds.observe(client.ObjectKeyFromObject(run), there && tekton.IsLive(run))
+		if owner, ok := tekton.OwnerOf(run); ok {
+			q.Add(reconcile.Request{NamespacedName: owner})
+		}
 	}
-	return nil
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { note(e.Object, true, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { note(e.ObjectNew, true, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { note(e.Object, false, q) },
+	}
+}
+
+// tektonCame begins to watch runs when there are any to watch, and has every
+// lineage that is built looked at: Tekton was installed, or removed.
+func tektonCame(c client.Reader, runs *lateSource) handler.MapFunc {
+	return func(ctx context.Context, crd client.Object) []reconcile.Request {
+		if crd.GetDeletionTimestamp().IsZero() {
+			runs.begin()
+		}
+		found := &v1alpha1.ImageLineageList{}
+		if err := c.List(ctx, found); err != nil {
+			log.FromContext(ctx).Error(err, "Lineages could not be listed")
+		}
+		var names []types.NamespacedName
+		for i := range found.Items {
+			if plan.Produced(&found.Items[i]) {
+				names = append(names, client.ObjectKeyFromObject(&found.Items[i]))
+			}
+		}
+		return requests(names)
+	}
 }
 
 func workloadsLineages(c client.Reader) handler.MapFunc {

@@ -117,13 +117,13 @@ func ParentName(childNamespace string, ref v1alpha1.LineageReference) types.Name
 }
 
 // Children are the lineages that name a lineage, or its image, as a parent, and
-// those that follow the image which it builds.
-func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]types.NamespacedName, error) {
+// those that follow the image which it builds. One may come twice.
+func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error) {
 	keys := []client.ListOption{client.MatchingFields{byParent: l.Namespace + "/" + l.Name}}
 	if ref, err := reference.ParseTag(string(l.Spec.Image)); err == nil {
 		keys = append(keys, client.MatchingFields{byParent: ref.Name()}, client.MatchingFields{byReference: ref.Name()})
 	}
-	var out []types.NamespacedName
+	var out []*v1alpha1.ImageLineage
 	for _, key := range keys {
 		found, err := list(ctx, c, key)
 		if err != nil {
@@ -131,7 +131,7 @@ func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([
 		}
 		for _, child := range found {
 			if child.UID != l.UID {
-				out = append(out, client.ObjectKeyFromObject(child))
+				out = append(out, child)
 			}
 		}
 	}

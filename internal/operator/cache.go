@@ -5,6 +5,8 @@ package operator
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -26,19 +28,22 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// cacheOptions bound what is kept in memory: our own runs only, and of a pod only
-// what tells which image it runs.
+// cacheOptions bound what is kept in memory: our own runs only, of all CRDs the one
+// that tells whether there are any, and of a pod only what tells which image it runs,
+// and what keeps it from running.
 func cacheOptions() cache.Options {
 	ours, err := labels.NewRequirement(v1alpha1.LineageUIDLabel, selection.Exists, nil)
 	utilruntime.Must(err)
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
 		tekton.Object(): {Label: labels.NewSelector().Add(*ours)},
+		tekton.CRD():    {Field: fields.OneTermEqualSelector(metav1.ObjectNameField, tekton.CRDName)},
 		&corev1.Pod{}:   {Transform: keepImages},
 	}}
 }
 
-// keepImages drops all of a pod but its name, labels, images and what its
-// containers run: a large cluster has many pods, and the rest of them is large.
+// keepImages drops all of a pod but its name, labels, images, what its containers
+// run, and what workload.Trouble reads: a large cluster has many pods, and the rest
+// of them is large.
 func keepImages(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -52,8 +57,9 @@ func keepImages(obj any) (any, error) {
 	kept.Spec.Containers = images(pod.Spec.Containers)
 	kept.Spec.InitContainers = images(pod.Spec.InitContainers)
 	kept.Status.Phase = pod.Status.Phase
-	kept.Status.ContainerStatuses = digests(pod.Status.ContainerStatuses)
-	kept.Status.InitContainerStatuses = digests(pod.Status.InitContainerStatuses)
+	kept.Status.Conditions = scheduled(pod.Status.Conditions)
+	kept.Status.ContainerStatuses = statuses(pod.Status.ContainerStatuses)
+	kept.Status.InitContainerStatuses = statuses(pod.Status.InitContainerStatuses)
 	return kept, nil
 }
 
@@ -65,10 +71,36 @@ func images(containers []corev1.Container) []corev1.Container {
 	return out
 }
 
-func digests(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
+// scheduled keeps whether the pod has found a node.
+func scheduled(conditions []corev1.PodCondition) []corev1.PodCondition {
+	for _, c := range conditions {
+		if c.Type == corev1.PodScheduled {
+			return []corev1.PodCondition{{Type: c.Type, Status: c.Status, Reason: c.Reason}}
+		}
+	}
+	return nil
+}
+
+func statuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	var out []corev1.ContainerStatus
-	for _, s := range statuses {
-		out = append(out, corev1.ContainerStatus{Name: s.Name, Image: s.Image, ImageID: s.ImageID})
+	for _, s := range all {
+		out = append(out, corev1.ContainerStatus{
+			Name: s.Name, Image: s.Image, ImageID: s.ImageID, Ready: s.Ready, RestartCount: s.RestartCount,
+			State: reasons(s.State), LastTerminationState: reasons(s.LastTerminationState),
+		})
+	}
+	return out
+}
+
+// reasons drops the messages and times of a state. That a container runs is no
+// trouble, and what is not there counts as waiting for no reason.
+func reasons(state corev1.ContainerState) corev1.ContainerState {
+	var out corev1.ContainerState
+	if waiting := state.Waiting; waiting != nil {
+		out.Waiting = &corev1.ContainerStateWaiting{Reason: waiting.Reason}
+	}
+	if ended := state.Terminated; ended != nil {
+		out.Terminated = &corev1.ContainerStateTerminated{Reason: ended.Reason, ExitCode: ended.ExitCode, Signal: ended.Signal}
 	}
 	return out
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // Run works until the context ends. It fails where the cluster cannot be reached,
-// or lacks a kind that the operator needs, such as Tekton's PipelineRun.
+// or lacks the operator's own kind. Tekton may come and go.
 func Run(ctx context.Context, o Options) error {
 	level := slog.LevelInfo
 	if o.LogDebug {
@@ -98,6 +98,8 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Registry: registry.Access{Client: registryClient, Secrets: credentials},
 		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
 		Clock:    clock,
+
+		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 	}, nil
 }
 

@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// DefaultMaxConcurrentBuilds keeps a base that moves from filling a cluster with
+// builds of everything at once, and is more than a small team needs.
+const DefaultMaxConcurrentBuilds = 10
+
 // Options are what an administrator sets. Nothing here can be set by a lineage.
 type Options struct {
 	// LeaderElect makes sure that only one operator of the cluster works.
@@ -25,6 +29,9 @@ type Options struct {
 	// PlainHTTPRegistries are the hosts, with their ports, that are spoken to
 	// without TLS. None by default.
 	PlainHTTPRegistries []string
+	// MaxConcurrentBuilds is how many PipelineRuns of all lineages may be live at
+	// once; 0 is any number.
+	MaxConcurrentBuilds int
 	// LogDebug logs each decision.
 	LogDebug bool
 }
@@ -40,6 +47,7 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 		o.PlainHTTPRegistries = append(o.PlainHTTPRegistries, hosts...)
 		return err
 	})
+	flags.IntVar(&o.MaxConcurrentBuilds, "max-concurrent-builds", DefaultMaxConcurrentBuilds, "How many PipelineRuns of all lineages may be live at once; 0 is any number.")
 	flags.BoolVar(&o.LogDebug, "debug", false, "Log each decision.")
 }
 

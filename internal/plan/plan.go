@@ -143,6 +143,9 @@ type Create struct {
 type Publish struct {
 	// Run that succeeded.
 	Run Run
+	// Late is true where the run ended long enough ago that its output has to be at
+	// the registry by now.
+	Late bool
 }
 
 // Restore puts the current digest back under a tag that has vanished.

@@ -75,6 +75,20 @@ func (s Snapshot) RevisionsInUse() map[v1alpha1.Digest]bool {
 	return inUse
 }
 
+// UsedBy are the digests of an image that a lineage's current image is built from.
+func UsedBy(child *v1alpha1.ImageLineage, image reference.Reference) []v1alpha1.Digest {
+	if child.Status.Current == nil {
+		return nil
+	}
+	var used []v1alpha1.Digest
+	for _, from := range child.Status.Current.BuiltFrom {
+		if from.Reference == image.Name() {
+			used = append(used, from.Digest)
+		}
+	}
+	return used
+}
+
 // digestsOf are the digests that workloads ask for, or run.
 func digestsOf(workloads []Workload) map[v1alpha1.Digest]bool {
 	inUse := map[v1alpha1.Digest]bool{}

@@ -66,11 +66,15 @@ func (d *decision) finishRun() bool {
 		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "the run ended while its image could not be published, and its inputs have moved on"}
 		return true
 	default:
-		d.plan.Step = Publish{Run: *run}
+		d.plan.Step = Publish{Run: *run, Late: d.Now.Sub(d.past(run.Finished)) >= outputGrace}
 		d.busy(v1alpha1.ReasonPublishing, "run %s succeeded: its image is put under the tag", run.Name)
 		return true
 	}
 }
+
+// outputGrace is how long a registry may take to show what a run has pushed: some
+// answer from a replica that lags behind.
+const outputGrace = time.Minute
 
 // unstartedAfter is how long Tekton may leave a run alone before it is said.
 const unstartedAfter = 2 * time.Minute

@@ -19,3 +19,8 @@ type Access struct {
 func (a Access) Credentials(ctx context.Context, namespace string, secrets []string) (Keychain, error) {
 	return a.Secrets.For(ctx, namespace, secrets)
 }
+
+// ForgetCredentials has the named Secrets read anew; see Credentials.Forget.
+func (a Access) ForgetCredentials(namespace string, secrets []string) {
+	a.Secrets.Forget(namespace, secrets)
+}

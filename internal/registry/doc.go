@@ -2,7 +2,8 @@
 // Copyright The Image Lineage Authors
 
 // Package registry is the port to container registries: it reads what tags
-// show, describes images, puts a manifest under a tag, and polls.
+// show, describes images, asks whether a repository may be pushed to, puts a
+// manifest under a tag, and polls.
 //
 //   - Client asks one question at a time. It never retries: whoever asks decides
 //     when to ask again, and a registry that limits its clients is not asked

@@ -93,6 +93,20 @@ func ClassOf(err error) Class {
 	return ""
 }
 
+// maxRetryAfter is how long a registry is left alone at most because it says so.
+// One that says a year would not be heard of again.
+const maxRetryAfter = time.Hour
+
+// RetryAfter is how long the registry of an error of this package wants to be
+// left alone, one hour at most; 0 where it does not say, and for nil and every
+// other error.
+func RetryAfter(err error) time.Duration {
+	if of, ok := errors.AsType[*Error](err); ok {
+		return min(of.RetryAfter, maxRetryAfter)
+	}
+	return 0
+}
+
 // absentCodes are the error codes by which a 404 is the registry's own word. A
 // bare 404 may come from a proxy, or from a registry that lost its storage. The
 // first two are the distribution-spec's; Harbor says NOT_FOUND, and Quay

@@ -209,11 +209,3 @@ func (p *Poller) fail(f *feed, err error) bool {
 	}
 	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
 }
-
-// pauseOf is how long a registry asked to be left alone, within reason.
-func pauseOf(err error) time.Duration {
-	if known, ok := errors.AsType[*Error](err); ok {
-		return min(known.RetryAfter, maxRetryAfter)
-	}
-	return 0
-}

@@ -18,9 +18,6 @@ const (
 	// time doubles up to the interval.
 	firstRetry  = 10 * time.Second
 	maxDoubling = 20
-	// maxRetryAfter is how long a registry is left alone at most because it says
-	// so. One that says a year would not be heard of again.
-	maxRetryAfter = time.Hour
 )
 
 // budget is what a registry limits: one host's requests under one credential.
@@ -179,7 +176,7 @@ func (p *Poller) dueAt(f *feed) time.Time {
 // how long it wants to be left alone is left alone as long.
 func (f *feed) retryAt(now time.Time, err error) time.Time {
 	wait := min(firstRetry<<min(f.seen.Failure.Count-1, maxDoubling), f.interval())
-	return now.Add(max(wait, pauseOf(err)))
+	return now.Add(max(wait, RetryAfter(err)))
 }
 
 // dueHeap orders feeds by when they are due; it implements heap.Interface.

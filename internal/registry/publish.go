@@ -116,7 +116,7 @@ func (c *Client) found(ctx context.Context, q question, w *writer, tag name.Tag)
 	return digest, err
 }
 
-// writer is a session for one publish. Ping and token, for reading and writing
+// writer is a session for one publish, or one try. Ping and token, for reading and writing
 // both, are behind it when it begins, so that nothing stands between reading the
 // tag and writing it.
 type writer struct {
@@ -154,7 +154,8 @@ func (c *Client) beginWriting(ctx context.Context, repository name.Repository, a
 		repository: repository,
 		client: http.Client{
 			Transport: authorized,
-			// A redirected PUT would write somewhere else than was read.
+			// A redirected PUT would write somewhere else than was read; and that
+			// a right is lacking elsewhere says nothing of here.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -163,12 +164,7 @@ func (c *Client) beginWriting(ctx context.Context, repository name.Repository, a
 // put writes the manifest's bytes as they were read. The library's own way would
 // look for referrers of the manifest in between.
 func (w *writer) put(ctx context.Context, tag name.Tag, manifest *remote.Descriptor) error {
-	to := url.URL{
-		Scheme: w.repository.Scheme(),
-		Host:   w.repository.RegistryStr(),
-		Path:   "/v2/" + w.repository.RepositoryStr() + "/manifests/" + tag.TagStr(),
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), bytes.NewReader(manifest.Manifest))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, w.address("manifests/"+tag.TagStr()), bytes.NewReader(manifest.Manifest))
 	if err != nil {
 		return err
 	}
@@ -179,4 +175,14 @@ func (w *writer) put(ctx context.Context, tag name.Tag, manifest *remote.Descrip
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+}
+
+// address is the URL of something in the repository.
+func (w *writer) address(rest string) string {
+	to := url.URL{
+		Scheme: w.repository.Scheme(),
+		Host:   w.repository.RegistryStr(),
+		Path:   "/v2/" + w.repository.RepositoryStr() + "/" + rest,
+	}
+	return to.String()
 }

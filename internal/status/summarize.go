@@ -225,8 +225,8 @@ func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outc
 }
 
 const (
-	// historyLength is how many revisions are kept, in use or not.
-	historyLength = 10
+	// HistoryLength is how many revisions are kept, in use or not.
+	HistoryLength = 10
 	// historyMax is how many are kept at most (status.history).
 	historyMax = 50
 )
@@ -234,11 +234,11 @@ const (
 // keep bounds the history: the newest revisions, and older ones that a workload
 // or a child still uses or that a rollback has left behind.
 func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, inUse map[v1alpha1.Digest]bool) []v1alpha1.Revision {
-	if len(history) <= historyLength {
+	if len(history) <= HistoryLength {
 		return history
 	}
-	kept := append([]v1alpha1.Revision(nil), history[:historyLength]...)
-	for _, r := range history[historyLength:] {
+	kept := append([]v1alpha1.Revision(nil), history[:HistoryLength]...)
+	for _, r := range history[HistoryLength:] {
 		left := current != nil && current.RolledBackFrom == r.Revision
 		if len(kept) < historyMax && (inUse[r.Digest] || left) {
 			kept = append(kept, r)

@@ -4,8 +4,6 @@
 package tekton
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -22,15 +20,9 @@ const (
 	defaultURLResult    = "IMAGE_URL"
 )
 
-const (
-	// conditionLength bounds what is repeated of Tekton's own message: a longer
-	// one, or one of several lines, may be a log.
-	conditionLength = 300
-	// messageLength bounds a run's message, as the API does.
-	messageLength = 1024
-	// namedTasks bounds how many tasks a message names.
-	namedTasks = 5
-)
+// succeeded is Tekton's one condition; False and True end a run and a task
+// (docs/pipelineruns.md, "Monitoring execution status").
+const succeeded = "Succeeded"
 
 // Observe tells what became of a run. results name the results that tell what was
 // pushed; nil stands for the defaults. The digest and the URL are what the run
@@ -47,9 +39,8 @@ func Observe(run *pipelinev1.PipelineRun, results *v1alpha1.BuildResults) plan.R
 		observed.Digest = v1alpha1.Digest(digest)
 	}
 	observed.URL = resultOf(run, urlResult)
-	// Tekton's one condition; False and True end a run (docs/pipelineruns.md,
-	// "Monitoring execution status").
-	condition := run.Status.GetCondition("Succeeded")
+	condition := run.Status.GetCondition(succeeded)
+	observed.Started = condition != nil || run.Status.StartTime != nil
 	if condition == nil || condition.Status == corev1.ConditionUnknown || condition.Status == "" {
 		return observed
 	}
@@ -60,9 +51,22 @@ func Observe(run *pipelinev1.PipelineRun, results *v1alpha1.BuildResults) plan.R
 		observed.Finished = run.Status.CompletionTime.Time
 	}
 	if !observed.Succeeded {
-		observed.Message = failureMessage(run, condition.Reason, condition.Message)
+		observed.Cancelled = stopped(run)
+		observed.Message = failureMessage(run, failedTasks(run), logCommand(run))
 	}
 	return observed
+}
+
+// stopped is true where a person asked for an end: Tekton itself never writes
+// spec.status, not even when the time is up.
+func stopped(run *pipelinev1.PipelineRun) bool {
+	switch run.Spec.Status {
+	case pipelinev1.PipelineRunSpecStatusCancelled,
+		pipelinev1.PipelineRunSpecStatusCancelledRunFinally,
+		pipelinev1.PipelineRunSpecStatusStoppedRunFinally:
+		return true
+	}
+	return false
 }
 
 func resultNames(results *v1alpha1.BuildResults) (digest, url string) {
@@ -85,51 +89,4 @@ func resultOf(run *pipelinev1.PipelineRun, name string) string {
 		}
 	}
 	return ""
-}
-
-// failureMessage is Tekton's reason, its message where that is short, the task,
-// and the command that shows the rest. It never holds a line of a log.
-func failureMessage(run *pipelinev1.PipelineRun, reason, message string) string {
-	var b strings.Builder
-	b.WriteString(oneLine(reason, conditionLength))
-	message = strings.TrimSpace(message)
-	if message != "" && len(message) <= conditionLength && !strings.ContainsAny(message, "\n\r") {
-		b.WriteString(": " + strings.TrimRight(message, "."))
-	}
-	b.WriteString(failedTasks(run))
-	b.WriteString("; see: " + logCommand(run))
-	return oneLine(b.String(), messageLength)
-}
-
-// failedTasks names the task that failed where there was only one, and else those
-// among which it is: the run's status does not tell more. Tasks under finally run
-// in any case, and are left out.
-func failedTasks(run *pipelinev1.PipelineRun) string {
-	var finally []pipelinev1.PipelineTask
-	if run.Status.PipelineSpec != nil {
-		finally = run.Status.PipelineSpec.Finally
-	}
-	var names []string
-	for i := range run.Status.ChildReferences {
-		name := run.Status.ChildReferences[i].PipelineTaskName
-		isFinally := slices.ContainsFunc(finally, func(t pipelinev1.PipelineTask) bool { return t.Name == name })
-		if name != "" && !isFinally && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	switch {
-	case len(names) == 1:
-		return "; failed task: " + names[0]
-	case len(names) > 1 && len(names) <= namedTasks:
-		return "; failed among the tasks " + strings.Join(names, ", ")
-	}
-	return ""
-}
-
-// logCommand shows the logs, or the run's own state where it came to no task.
-func logCommand(run *pipelinev1.PipelineRun) string {
-	if len(run.Status.ChildReferences) == 0 {
-		return fmt.Sprintf("kubectl describe -n %s pipelineruns.tekton.dev %s", run.Namespace, run.Name)
-	}
-	return fmt.Sprintf("kubectl logs -n %s -l tekton.dev/pipelineRun=%s --all-containers", run.Namespace, run.Name)
 }

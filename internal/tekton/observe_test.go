@@ -77,14 +77,21 @@ func TestObserve(t *testing.T) {
 		want    plan.Run // Build and Created are added.
 	}{
 		"a run that was just created": {},
-		"a run in flight":             {changes: changes{condition(corev1.ConditionUnknown, "Running", "")}},
+		"a run in flight": {
+			changes: changes{condition(corev1.ConditionUnknown, "Running", "")},
+			want:    plan.Run{Started: true},
+		},
+		"a run that has a start time alone": {
+			changes: changes{func(run *pipelinev1.PipelineRun) { run.Status.StartTime = &completed }},
+			want:    plan.Run{Started: true},
+		},
 		"a run that succeeded": {
 			changes: changes{
 				condition(corev1.ConditionTrue, "Completed", ""), completion,
 				result("IMAGE_DIGEST", string(digestA)+"\n"), result("IMAGE_URL", " registry.example.com/shop/web:x \n"),
 			},
 			want: plan.Run{
-				Done: true, Succeeded: true, Finished: completed.Time, Digest: digestA,
+				Started: true, Done: true, Succeeded: true, Finished: completed.Time, Digest: digestA,
 				URL: "registry.example.com/shop/web:x",
 			},
 		},
@@ -94,15 +101,15 @@ func TestObserve(t *testing.T) {
 				result("IMAGE_DIGEST", string(digestA)), result("digest", string(digestB)), result("url", "u"),
 			},
 			results: &v1alpha1.BuildResults{Digest: "digest", URL: "url"},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time, Digest: digestB, URL: "u"},
+			want:    plan.Run{Started: true, Done: true, Succeeded: true, Finished: completed.Time, Digest: digestB, URL: "u"},
 		},
 		"a result that is no digest": {
 			changes: changes{condition(corev1.ConditionTrue, "Succeeded", ""), completion, result("IMAGE_DIGEST", "latest")},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: completed.Time},
+			want:    plan.Run{Started: true, Done: true, Succeeded: true, Finished: completed.Time},
 		},
 		"no completion time": {
 			changes: changes{condition(corev1.ConditionTrue, "Succeeded", "")},
-			want:    plan.Run{Done: true, Succeeded: true, Finished: transition.Time},
+			want:    plan.Run{Started: true, Done: true, Succeeded: true, Finished: transition.Time},
 		},
 		"a failed run": {
 			changes: changes{
@@ -110,7 +117,7 @@ func TestObserve(t *testing.T) {
 				completion, children("build"),
 			},
 			want: plan.Run{
-				Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time,
 				Message: "Failed: Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 1; failed task: build; see: " +
 					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers",
 			},
@@ -123,7 +130,7 @@ func TestObserve(t *testing.T) {
 				},
 			},
 			want: plan.Run{
-				Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time,
 				Message: "Failed; failed among the tasks fetch, build; see: " +
 					"kubectl logs -n shop -l tekton.dev/pipelineRun=web-abcdefghij --all-containers",
 			},
@@ -131,7 +138,7 @@ func TestObserve(t *testing.T) {
 		"a run that came to no task": {
 			changes: changes{condition(corev1.ConditionFalse, "CouldntGetPipeline", "pipelines \"build\" not found."), completion},
 			want: plan.Run{
-				Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time,
 				Message: "CouldntGetPipeline: pipelines \"build\" not found; see: " +
 					"kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
 			},
@@ -139,14 +146,14 @@ func TestObserve(t *testing.T) {
 		"a message that may be a log is left out": {
 			changes: changes{condition(corev1.ConditionFalse, "Failed", "step failed:\npassword is x"), completion},
 			want: plan.Run{
-				Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time,
 				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
 			},
 		},
 		"a long message is left out": {
 			changes: changes{condition(corev1.ConditionFalse, "Failed", strings.Repeat("x", 301)), completion},
 			want: plan.Run{
-				Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time,
 				Message: "Failed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
 			},
 		},
@@ -157,6 +164,34 @@ func TestObserve(t *testing.T) {
 			got := Observe(aRun(t, tc.changes...), tc.results)
 			if diff := cmp.Diff(tc.want, got, cmp.Comparer(func(a, b metav1.MicroTime) bool { return a.Equal(&b) })); diff != "" {
 				t.Errorf("Observe (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestObserveWhoEndedARun(t *testing.T) {
+	tests := map[string]struct {
+		status    pipelinev1.PipelineRunSpecStatus
+		condition func(*pipelinev1.PipelineRun)
+		want      bool
+	}{
+		"cancelled":                      {"Cancelled", condition(corev1.ConditionFalse, "Cancelled", ""), true},
+		"cancelled, finally tasks ran":   {"CancelledRunFinally", condition(corev1.ConditionFalse, "Cancelled", ""), true},
+		"stopped, running tasks ended":   {"StoppedRunFinally", condition(corev1.ConditionFalse, "Cancelled", ""), true},
+		"stopped, and then a task broke": {"StoppedRunFinally", condition(corev1.ConditionFalse, "Failed", ""), true},
+		"it is being cancelled":          {"CancelledRunFinally", condition(corev1.ConditionUnknown, "CancelledRunningFinally", ""), false},
+		"it was cancelled too late":      {"StoppedRunFinally", condition(corev1.ConditionTrue, "Completed", ""), false},
+		"it failed by itself":            {"", condition(corev1.ConditionFalse, "Failed", ""), false},
+		"the time was up":                {"", condition(corev1.ConditionFalse, "PipelineRunTimeout", ""), false},
+		"a task of it was cancelled":     {"", condition(corev1.ConditionFalse, "Cancelled", ""), false},
+		"it is still held back":          {"PipelineRunPending", condition(corev1.ConditionUnknown, "PipelineRunPending", ""), false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			run := aRun(t, tc.condition)
+			run.Spec.Status = tc.status
+			if got := Observe(run, nil); got.Cancelled != tc.want {
+				t.Errorf("Cancelled is %v, want %v", got.Cancelled, tc.want)
 			}
 		})
 	}

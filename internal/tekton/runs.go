@@ -51,7 +51,8 @@ func (r *Runs) Create(ctx context.Context, run *unstructured.Unstructured) error
 	return classify(run, err)
 }
 
-// checkExisting fails where the run of that name belongs to somebody else.
+// checkExisting fails where the run of that name belongs to somebody else, and
+// where it cannot be read: a run that is not there any more is not success either.
 func (r *Runs) checkExisting(ctx context.Context, run *unstructured.Unstructured) error {
 	existing := &unstructured.Unstructured{}
 	existing.SetGroupVersionKind(run.GroupVersionKind())

@@ -22,11 +22,12 @@ import (
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
 
-// server answers creations with answer, and counts them; with no answer it does
-// what the fake client does.
+// server answers creations with answer, and counts them, and answers reads with
+// reading; with no answer it does what the fake client does.
 type server struct {
 	client.Client
 	answer  error
+	reading error
 	asked   int
 	options client.CreateOptions
 }
@@ -48,6 +49,11 @@ func newServer(t *testing.T, existing ...client.Object) *server {
 				return s.answer
 			}
 			return c.Create(ctx, obj, opts...)
+		}, Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			if s.reading != nil {
+				return s.reading
+			}
+			return c.Get(ctx, key, obj, opts...)
 		}})
 	return s
 }
@@ -103,6 +109,22 @@ func TestCreateOfARunThatExists(t *testing.T) {
 			err := NewRuns(newServer(t, existing), still).Create(t.Context(), rendered(t))
 			if (err != nil) != tc.wantError {
 				t.Errorf("Create = %v, want error: %v", err, tc.wantError)
+			}
+		})
+	}
+}
+
+func TestCreateOfARunThatExistsAndCannotBeRead(t *testing.T) {
+	for name, answer := range map[string]error{
+		"it was deleted since":   apierrors.NewNotFound(pipelineRuns, "web-abcdefghij"),
+		"Tekton was deleted too": notServed("web-abcdefghij"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			s.answer, s.reading = apierrors.NewAlreadyExists(pipelineRuns, "web-abcdefghij"), answer
+			err := NewRuns(s, still).Create(t.Context(), rendered(t))
+			if !errors.Is(err, answer) || Missing(err) != Missing(answer) {
+				t.Errorf("Create = %v, want it to wrap %v", err, answer)
 			}
 		})
 	}

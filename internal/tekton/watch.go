@@ -43,11 +43,12 @@ func List(ctx context.Context, reader client.Reader, namespace string, uid types
 	return observed, nil
 }
 
-// Get observes one run by its name; nil where it does not exist.
+// Get observes one run by its name; nil where it does not exist. Where the cluster
+// has no PipelineRuns at all it is not known to be gone, and the error is Missing.
 func Get(ctx context.Context, reader client.Reader, namespace, name string, results *v1alpha1.BuildResults) (*plan.Run, error) {
 	run := &pipelinev1.PipelineRun{}
 	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, run)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) && !Missing(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package imagelineage
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// verifyAfter is how long a run that was created may be missing from the cache
+// before the API server is asked what became of it.
+const verifyAfter = 30 * time.Second
+
+// admitter lets runs begin while fewer than the limit are live, first come first
+// served. It is the only one of the process, and never counts from the cache
+// alone, which shows a run only a moment after it was created: what is live is
+// what the cache has told of, together with what was created since.
+//
+// It implements source.Source to be given the queue in which it wakes lineages.
+type admitter struct {
+	// limit of live runs; 0 is none.
+	limit int
+
+	mu sync.Mutex
+	// seeded is true once live was read from the API server.
+	seeded bool
+	live   map[types.NamespacedName]bool
+	// created are the runs that the cache has not told of yet.
+	created map[types.NamespacedName]created
+	// waiting are the lineages that were turned away, in the order of their coming.
+	waiting []types.NamespacedName
+	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// created is a run that was, or is just being, created.
+type created struct {
+	owner types.NamespacedName
+	at    time.Time
+}
+
+// Start implements source.Source.
+func (a *admitter) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = queue
+	return nil
+}
+
+// seed adds the live runs that the API server tells of, once.
+func (a *admitter) seed(live []types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.init()
+	a.seeded = true
+	for _, run := range live {
+		a.live[run] = true
+	}
+}
+
+func (a *admitter) isSeeded() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.seeded
+}
+
+func (a *admitter) init() {
+	if a.live == nil {
+		a.live, a.created = map[types.NamespacedName]bool{}, map[types.NamespacedName]created{}
+	}
+}
+
+// admit gives a run of a lineage a place, or the lineage one in the queue. A run
+// that has its place already is created again, in vain, and takes no other one.
+func (a *admitter) admit(owner, run types.NamespacedName, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.init()
+	_, again := a.created[run]
+	if a.limit > 0 && !again && !a.live[run] {
+		place := slices.Index(a.waiting, owner)
+		ahead := place
+		if place < 0 {
+			ahead = len(a.waiting)
+		}
+		if ahead >= a.free() {
+			if place < 0 {
+				a.waiting = append(a.waiting, owner)
+			}
+			return false
+		}
+	}
+	a.dequeue(owner)
+	if !again && !a.live[run] {
+		a.created[run] = created{owner: owner, at: now}
+	}
+	return true
+}
+
+// free is how many more runs may begin.
+func (a *admitter) free() int { return a.limit - len(a.live) - len(a.created) }
+
+// observe takes note of what the cache tells of a run: that it is live, or that it
+// has ended or is gone.
+func (a *admitter) observe(run types.NamespacedName, live bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.init()
+	delete(a.created, run)
+	if live {
+		a.live[run] = true
+		return
+	}
+	delete(a.live, run)
+	a.wake()
+}
+
+// release gives up the place of a run that was not created, or is gone.
+func (a *admitter) release(run types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.created, run)
+	a.wake()
+}
+
+// leave takes a lineage that wants no run any more out of the queue.
+func (a *admitter) leave(owner types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.dequeue(owner) {
+		a.wake()
+	}
+}
+
+func (a *admitter) dequeue(owner types.NamespacedName) bool {
+	place := slices.Index(a.waiting, owner)
+	if place < 0 {
+		return false
+	}
+	a.waiting = slices.Delete(a.waiting, place, place+1)
+	return true
+}
+
+// wake has those looked at for whom there is a place now. They keep theirs in the
+// queue until they are admitted, so that nobody overtakes them.
+func (a *admitter) wake() {
+	if a.queue == nil || a.limit == 0 {
+		return
+	}
+	for _, owner := range a.waiting[:max(min(a.free(), len(a.waiting)), 0)] {
+		a.queue.Add(reconcile.Request{NamespacedName: owner})
+	}
+}
+
+// unseen are the runs of a lineage that were created and that the cache has not
+// told of.
+func (a *admitter) unseen(owner types.NamespacedName) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var names []string
+	for run, c := range a.created {
+		if c.owner == owner {
+			names = append(names, run.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// overdue are the runs that the cache should have told of by now.
+func (a *admitter) overdue(now time.Time) []types.NamespacedName {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var runs []types.NamespacedName
+	for run, c := range a.created {
+		if now.Sub(c.at) >= verifyAfter {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
