@@ -47,7 +47,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) erro
 		WatchesMetadata(tekton.CRD(), handler.EnqueueRequestsFromMapFunc(tektonCame(c, runs))).
 		WatchesRawSource(runs).
 		WatchesRawSource(&r.builds).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c))).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.PlainRepositories))).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.Repositories)), builder.WithPredicates(troubleChanged())).
 		WatchesMetadata(namespaceObject(), handler.EnqueueRequestsFromMapFunc(inNamespace(c)), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: retries()})
@@ -137,9 +138,28 @@ func workloadsLineages(c client.Reader) handler.MapFunc {
 	}
 }
 
-func podsLineages(c client.Reader) handler.MapFunc {
+// podsLineages are the lineages of those images of a pod that count.
+func podsLineages(c client.Reader, images func(client.Object) []string) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		return running(ctx, c, o.GetNamespace(), index.PlainRepositories(o))
+		return running(ctx, c, o.GetNamespace(), images(o))
+	}
+}
+
+// troubleChanged lets through the pods that get into trouble, or out of it: the
+// status of their workload may not change with that for a long time.
+func troubleChanged() predicate.Predicate {
+	trouble := func(o client.Object) string {
+		pod, ok := o.(*corev1.Pod)
+		if !ok {
+			return ""
+		}
+		return workload.Trouble(pod)
+	}
+	return predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return trouble(e.Object) != "" },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return trouble(e.ObjectOld) != trouble(e.ObjectNew) },
+		DeleteFunc:  func(e event.DeleteEvent) bool { return trouble(e.Object) != "" },
+		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 }
 

@@ -87,9 +87,18 @@ func parentsOf(o client.Object) []string {
 	return out
 }
 
+// Repositories are the canonical repositories of a pod's images.
+func Repositories(obj client.Object) []string {
+	return repositories(obj, func(reference.Reference) bool { return true })
+}
+
 // PlainRepositories are the canonical repositories of those images of a pod that
 // name no digest: what such a pod runs is known only from its own status.
 func PlainRepositories(obj client.Object) []string {
+	return repositories(obj, func(ref reference.Reference) bool { return ref.Digest == "" })
+}
+
+func repositories(obj client.Object, wanted func(reference.Reference) bool) []string {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
 		return nil
@@ -98,7 +107,7 @@ func PlainRepositories(obj client.Object) []string {
 	var out []string
 	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, c := range containers {
-			if ref, err := reference.Parse(c.Image); err == nil && ref.Digest == "" && !seen[ref.Repository] {
+			if ref, err := reference.Parse(c.Image); err == nil && wanted(ref) && !seen[ref.Repository] {
 				seen[ref.Repository] = true
 				out = append(out, ref.Repository)
 			}

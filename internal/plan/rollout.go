@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -219,7 +220,11 @@ type Count struct {
 	// Unseen is when the newest image was written or started that is no revision:
 	// the tag has to be checked after that; zero where there is none.
 	Unseen time.Time
-	// Notes say what to know about single workloads.
+	// Trouble names a workload on its way whose pods do not come up; empty where none
+	// is.
+	Trouble string
+	// Notes say what to know about single workloads: of those that failed first, then
+	// of those that are in trouble on their way.
 	Notes []string
 }
 
@@ -235,24 +240,40 @@ func (c *Count) note(format string, args ...any) {
 // Tally counts the workloads that run a lineage. A workload counts once, by its
 // worst container: drifted before held before unknown before its health.
 func Tally(l *v1alpha1.ImageLineage, workloads []Workload, claimants []Claimant) Count {
-	var count Count
+	var t tally
 	for _, w := range workloads {
 		if w.Controlled {
 			continue
 		}
-		count.add(l.Name, w, claimants)
+		t.add(l.Name, w, claimants)
 	}
-	return count
+	if len(t.troubled) > 0 {
+		t.Trouble = t.troubled[0]
+	}
+	// The first note stands in the RolledOut condition, and the last ones may not fit.
+	t.Notes = slices.Concat(t.failed, t.troubled, t.Notes)
+	if len(t.Notes) > maxNotes {
+		t.Notes = t.Notes[:maxNotes]
+	}
+	return t.Count
 }
 
-func (c *Count) add(lineage string, w Workload, claimants []Claimant) {
+// tally is a Count in the making.
+type tally struct {
+	Count
+
+	// failed and troubled are the notes that go before the others.
+	failed, troubled []string
+}
+
+func (t *tally) add(lineage string, w Workload, claimants []Claimant) {
 	found := map[containerState]bool{}
 	for _, container := range w.Containers {
 		claim := claimOf(container, claimants)
 		for _, name := range claim.unclear {
 			if name == lineage {
 				found[containerUnknown] = true
-				c.note("%s: container %s belongs to no single lineage (%v): it is left alone", w, container.Name, claim.unclear)
+				t.note("%s: container %s belongs to no single lineage (%v): it is left alone", w, container.Name, claim.unclear)
 			}
 		}
 		if claim.by == nil || claim.by.Name != lineage {
@@ -260,21 +281,21 @@ func (c *Count) add(lineage string, w Workload, claimants []Claimant) {
 		}
 		state := assess(w, container, claim)
 		found[state] = true
-		c.explain(w, container, claim, state)
+		t.explain(w, container, claim, state)
 	}
 	if len(found) == 0 {
 		return
 	}
-	c.Total++
+	t.Total++
 	switch {
 	case found[containerDrifted]:
-		c.Drifted++
+		t.Drifted++
 	case found[containerHeld]:
-		c.Held++
+		t.Held++
 	case found[containerForeign], found[containerUnknown]:
-		c.Unknown++
+		t.Unknown++
 	default:
-		c.byHealth(w, found[containerStarting])
+		t.byHealth(w, found[containerStarting])
 	}
 }
 
@@ -296,22 +317,30 @@ func (c *Count) explain(w Workload, container Container, claim claim, state cont
 	}
 }
 
-func (c *Count) byHealth(w Workload, starting bool) {
+func (t *tally) byHealth(w Workload, starting bool) {
 	health := w.Health
 	if starting && health == Healthy {
 		health = Progressing
 	}
 	switch health {
 	case Healthy:
-		c.Current++
+		t.Current++
 	case Pending:
-		c.Pending++
-		c.note("%s: %s", w, w.HealthMessage)
+		t.Pending++
+		t.note("%s: %s", w, w.HealthMessage)
 	case Failed:
-		c.Failed++
-		c.note("%s: %s", w, w.HealthMessage)
+		t.Failed++
+		note := fmt.Sprintf("%s: %s", w, w.HealthMessage)
+		if w.Trouble != "" {
+			note += ": " + w.Trouble
+		}
+		t.failed = append(t.failed, note)
 	default:
-		c.Progressing++
+		t.Progressing++
+		if w.Trouble != "" {
+			// Without the health, which changes with each pod that comes.
+			t.troubled = append(t.troubled, fmt.Sprintf("%s: %s", w, w.Trouble))
+		}
 	}
 }
 

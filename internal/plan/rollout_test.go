@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -253,5 +254,78 @@ func TestRollMovesAllThatIsDueTogether(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestNotesNameTheTrouble(t *testing.T) {
+	const crashes, late = "container app exits with code 1", "exceeded its progress deadline of 600 s: 1 out of 3 new replicas have been updated"
+	current := webRef.TaggedPinned(string(z))
+	stands := func(name string, health Health, message, trouble string) Workload {
+		return runs(current, func(w *Workload) {
+			w.Name, w.Health, w.HealthMessage, w.Trouble = name, health, message, trouble
+		})
+	}
+	held := runs(webRef.TaggedPinned(string(x)), remembers(y, 2), func(w *Workload) { w.Name = "a-held" })
+	heldNote := "deployment/a-held: container app was set back: it is left alone until its image changes again, or the lineage has a newer revision than was taken back"
+	many := func(n int, w Workload) []Workload {
+		return slices.Repeat([]Workload{w}, n)
+	}
+	tests := map[string]struct {
+		workloads []Workload
+		want      []string
+	}{
+		"a workload that failed": {
+			workloads: []Workload{stands("web", Failed, late, crashes)},
+			want:      []string{"deployment/web: " + late + ": " + crashes},
+		},
+		"a workload that failed for no reason that its pods tell": {
+			workloads: []Workload{stands("web", Failed, late, "")},
+			want:      []string{"deployment/web: " + late},
+		},
+		"a workload in trouble on its way, whose count of pods goes on": {
+			workloads: []Workload{stands("web", Progressing, "1 of 3 updated replicas are available", crashes)},
+			want:      []string{"deployment/web: " + crashes},
+		},
+		"a workload on its way": {
+			workloads: []Workload{stands("web", Progressing, "1 of 3 updated replicas are available", "")},
+		},
+		"a healthy workload of which one pod is in trouble": {
+			workloads: []Workload{stands("web", Healthy, "3 of 3 replicas are updated and available", crashes)},
+		},
+		"a healthy workload whose pod of the plain tag does not tell what it runs": {
+			workloads: []Workload{runs(webRef.Name(), podsRun(z), unreported, func(w *Workload) { w.Trouble = crashes })},
+			want:      []string{"deployment/web: " + crashes},
+		},
+		"a paused workload": {
+			workloads: []Workload{stands("web", Pending, "scaled to zero", crashes)},
+			want:      []string{"deployment/web: scaled to zero"},
+		},
+		"what failed goes first, then what is in trouble": {
+			workloads: []Workload{
+				held, stands("b", Progressing, "waiting", crashes), stands("c", Failed, late, crashes),
+				stands("d", Progressing, "waiting", crashes), stands("e", Failed, late, ""),
+			},
+			want: []string{
+				"deployment/c: " + late + ": " + crashes, "deployment/e: " + late,
+				"deployment/b: " + crashes, "deployment/d: " + crashes, heldNote,
+			},
+		},
+		"what failed has room among many others": {
+			workloads: append(many(9, held), stands("web", Failed, late, "")),
+			want:      append([]string{"deployment/web: " + late}, slices.Repeat([]string{heldNote}, 7)...),
+		},
+		"no more notes than the status holds": {
+			workloads: many(9, stands("web", Failed, late, "")),
+			want:      slices.Repeat([]string{"deployment/web: " + late}, 8),
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			lineage := &v1alpha1.ImageLineage{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
+			got := Tally(lineage, tc.workloads, []Claimant{claimant()}).Notes
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

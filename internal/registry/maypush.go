@@ -38,8 +38,8 @@ func (c *Client) MayPush(ctx context.Context, ref reference.Reference, auth Keyc
 
 // tryUpload begins an upload, and gives it up where one has begun.
 func (w *writer) tryUpload(ctx context.Context, q question) error {
-	// With an empty body, net/http sends the Content-Length of 0 that the
-	// distribution-spec asks for.
+	// For an empty body net/http sends the Content-Length of 0 that the
+	// distribution-spec wants under "Pushing a blob in chunks".
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address("blobs/uploads/"), http.NoBody)
 	if err != nil {
 		return err

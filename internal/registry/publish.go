@@ -154,8 +154,8 @@ func (c *Client) beginWriting(ctx context.Context, repository name.Repository, a
 		repository: repository,
 		client: http.Client{
 			Transport: authorized,
-			// A redirected PUT would write somewhere else than was read; and that
-			// a right is lacking elsewhere says nothing of here.
+			// A redirected PUT would write somewhere else than was read, and a
+			// redirected POST try somewhere else than will be pushed to.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil

@@ -110,7 +110,7 @@ func TestPublishFailures(t *testing.T) {
 		"a redirected write":             {intercept: put(307), wantClass: registry.Invalid, wantText: "307"},
 		"the digest is not there":        {digest: "sha256:" + strings.Repeat("0", 64), wantClass: registry.Absent, wantText: "reading team/app@000000000000"},
 		"the digest is none":             {digest: "latest", wantClass: registry.Invalid, wantText: "is not one"},
-		"a token without the push right": {intercept: pullTokens(), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
+		"a token without the push right": {intercept: pullTokens(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -132,19 +132,23 @@ func TestPublishFailures(t *testing.T) {
 	}
 }
 
-// pullTokens is a registry that hands out tokens for reading only.
-func pullTokens() func(http.ResponseWriter, *http.Request) bool {
+// pullTokens is a registry that hands out tokens for reading only, and answers
+// whoever writes with them by a status.
+func pullTokens(status int) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, req *http.Request) bool {
+		known := req.Header.Get("Authorization") == "Bearer reader"
 		switch {
 		case req.URL.Path == "/token":
 			_, _ = w.Write([]byte(`{"token":"reader"}`))
-			return true
-		case req.Method != http.MethodPut && req.Header.Get("Authorization") == "Bearer reader":
+		case known && (req.Method == http.MethodGet || req.Method == http.MethodHead):
 			return false
+		case known && status != http.StatusUnauthorized:
+			registrytest.Refuse(w, status, "DENIED")
+		default:
+			w.Header().Set("WWW-Authenticate",
+				fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope="repository:team/app:pull,push"`, req.Host))
+			registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
 		}
-		w.Header().Set("WWW-Authenticate",
-			fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope="repository:team/app:pull,push"`, req.Host))
-		registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
 		return true
 	}
 }

@@ -121,9 +121,12 @@ type rolledOut struct {
 func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 	acts := l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend
 	of := fmt.Sprintf("%d of %d workloads", c.Current, c.Total)
-	note := ""
+	note, trouble := "", ""
 	if len(c.Notes) > 0 {
 		note = ": " + c.Notes[0]
+	}
+	if c.Trouble != "" {
+		trouble = ": " + c.Trouble
 	}
 	switch {
 	case c.Total == 0:
@@ -133,7 +136,7 @@ func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 	case c.Drifted > 0 && !acts:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonNotRolledOut, message: of + " run the current image; spec.rollout does not ask to move the others"}
 	case c.Drifted > 0 || c.Progressing > 0:
-		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRollingOut, message: of + " run the current image", busy: acts}
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRollingOut, message: of + " run the current image" + trouble, busy: acts}
 	case c.Held > 0:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonHeldByUser, message: of + " run the current image" + note}
 	case c.Unknown > 0:

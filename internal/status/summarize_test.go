@@ -180,6 +180,19 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestTroubleIsTold: the person on call sees which workload does not come up, and why,
+// before its deadline.
+func TestTroubleIsTold(t *testing.T) {
+	p := plan.Plan{Lineage: current, Registry: answers, Rollout: plan.Count{
+		Total: 1, Progressing: 1, Trouble: "deployment/web: container app exits with code 1",
+	}}
+	got := Summarize(snapshot(), p, plan.Outcome{})
+	ready := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady)
+	if want := "0 of 1 workloads run the current image: deployment/web: container app exits with code 1"; ready.Message != want {
+		t.Errorf("message %q, want %q", ready.Message, want)
+	}
+}
+
 func says(s v1alpha1.ImageLineageStatus, kind string) string {
 	c := meta.FindStatusCondition(s.Conditions, kind)
 	if c == nil {

@@ -26,10 +26,11 @@ import (
 // image than the template's, as written: they are on their way out. w is not
 // modified.
 func Running(w plan.Workload, selector labels.Selector, pods []corev1.Pod) plan.Workload {
-	w.Containers = slices.Clone(w.Containers)
+	w.Containers, w.Trouble = slices.Clone(w.Containers), ""
 	for i := range w.Containers {
 		w.Containers[i].Running, w.Containers[i].Newest, w.Containers[i].Unreported = nil, time.Time{}, false
 	}
+	troubled := ""
 	for i := range pods {
 		pod := &pods[i]
 		if pod.Namespace != w.Namespace || !selector.Matches(labels.Set(pod.Labels)) || !belongs(pod, w) || ends(pod) {
@@ -37,6 +38,12 @@ func Running(w plan.Workload, selector labels.Selector, pods []corev1.Pod) plan.
 		}
 		for j := range w.Containers {
 			report(&w.Containers[j], pod)
+		}
+		if !ofTemplate(pod, w) || w.Trouble != "" && troubled <= pod.Name {
+			continue
+		}
+		if trouble := Trouble(pod); trouble != "" {
+			w.Trouble, troubled = trouble, pod.Name
 		}
 	}
 	for i := range w.Containers {
@@ -66,20 +73,41 @@ func belongs(pod *corev1.Pod, w plan.Workload) bool {
 	return string(controller.UID) == w.UID
 }
 
+// ofTemplate is false where the pod has another image than the template, as
+// written: it is of a former template, and so is its trouble.
+func ofTemplate(pod *corev1.Pod, w plan.Workload) bool {
+	for i := range w.Containers {
+		if specs, _ := containersIn(pod, w.Containers[i].Init); !has(specs, &w.Containers[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func containersIn(pod *corev1.Pod, init bool) ([]corev1.Container, []corev1.ContainerStatus) {
+	if init {
+		return pod.Spec.InitContainers, pod.Status.InitContainerStatuses
+	}
+	return pod.Spec.Containers, pod.Status.ContainerStatuses
+}
+
+func has(specs []corev1.Container, c *plan.Container) bool {
+	for i := range specs {
+		if specs[i].Name == c.Name && specs[i].Image == c.Image {
+			return true
+		}
+	}
+	return false
+}
+
 // report adds to c what the pod tells of the container of that name.
 func report(c *plan.Container, pod *corev1.Pod) {
-	specs, statuses := pod.Spec.Containers, pod.Status.ContainerStatuses
-	if c.Init {
-		specs, statuses = pod.Spec.InitContainers, pod.Status.InitContainerStatuses
-	}
-	if !slices.ContainsFunc(specs, func(s corev1.Container) bool { return s.Name == c.Name && s.Image == c.Image }) {
+	specs, statuses := containersIn(pod, c.Init)
+	if !has(specs, c) {
 		return
 	}
-	for i := range statuses {
-		if statuses[i].Name != c.Name {
-			continue
-		}
-		if digest := imageDigest(statuses[i].ImageID); digest != "" {
+	if status := statusOf(statuses, c.Name); status != nil {
+		if digest := imageDigest(status.ImageID); digest != "" {
 			c.Running = append(c.Running, digest)
 			if created := pod.CreationTimestamp.Time; created.After(c.Newest) {
 				c.Newest = created
