@@ -25,7 +25,7 @@ KUBECTL ?= kubectl
 CLUSTER := cd test/cluster && go run .
 
 # Every package of the root module but the tests that need binaries or a cluster.
-UNIT := $$(go list ./... | grep -v -e /test/integration -e /test/e2e)
+UNIT := $$(go list ./... | grep -v -e /test/integration -e /test/e2e -e /test/variants)
 # What "make generate manifests bundle dist" writes, and nobody else.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go config/crd/bases bundle bundle.Dockerfile dist
 
@@ -59,6 +59,7 @@ cluster-status: ## Say whether it is up, and how to reach it.
 .PHONY: test
 test: ## Run all tests: unit, integration, end to end, lint.
 	$(MAKE) test-unit
+	$(MAKE) test-variants
 	$(MAKE) test-integration
 	$(MAKE) test-e2e
 	$(MAKE) verify-generated
@@ -68,6 +69,10 @@ test: ## Run all tests: unit, integration, end to end, lint.
 test-unit: ## Run the tests that need nothing but Go.
 	go test $(UNIT)
 	@if [ -f test/cluster/go.mod ]; then cd test/cluster && go test ./...; fi
+
+.PHONY: test-variants
+test-variants: ## Break the operator on purpose, and see that the tests notice.
+	go test -count=1 -v ./test/variants
 
 .PHONY: test-integration
 test-integration: ## Run the tests against a real kube-apiserver and etcd.

@@ -168,6 +168,7 @@ func (d *decision) answer(headline Verdict) {
 	case d.backOff():
 	case d.waitForAncestors(), d.waitForParents():
 	case !d.fresh():
+		d.plan.Check = d.plan.Check || d.Observation.Answered() && d.Observation.Failure == nil
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
 	default:
 		d.create()

@@ -109,7 +109,10 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 		Accepted:   metav1.NewMicroTime(d.Now),
 	}
 	reason := v1alpha1.ReasonFollowed
+	own := d.runThatMade(revision.Digest)
 	switch {
+	case Produced(d.Lineage) && known == nil && own != nil:
+		revision, reason = Published(d.Lineage, d.Reference, *own, revision.Digest, d.Now), v1alpha1.ReasonPublished
 	case Followed(d.Lineage):
 		revision.Roots = []v1alpha1.Root{d.root(revision)}
 	case Produced(d.Lineage) && known != nil && d.takenBack(*known):
@@ -130,6 +133,18 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	}
 	d.busy(reason, "%s is %s now", d.Reference.Name(), reference.ShortDigest(string(revision.Digest)))
 	return Accept{Revision: revision, Reason: reason}
+}
+
+// runThatMade is the newest run whose image a digest is: it was published, and the
+// operator could not say so, or somebody else put it under the tag.
+func (d *decision) runThatMade(digest v1alpha1.Digest) *Run {
+	var newest *Run
+	for i, run := range d.Runs {
+		if run.Number > 0 && run.Succeeded && run.Digest == digest && (newest == nil || later(run.Number, run.Attempt, newest.Number, newest.Attempt)) {
+			newest = &d.Runs[i]
+		}
+	}
+	return newest
 }
 
 // prove looks again at an image of unknown ancestry: a parent may have become
