@@ -65,6 +65,9 @@ func (d *decision) resolve() Resolution {
 func (d *decision) unresolved(f Failure) Resolution {
 	failing := d.Now.Sub(f.Since)
 	patience := unresolvedIntervals * Interval(d.Lineage)
+	if f.Reason == v1alpha1.ReasonUnauthorized {
+		f.Message += "; spec.pullSecrets has to name a Secret that may read it"
+	}
 	is := Resolution{Resolved: False, Reason: f.Reason, Message: f.Message, Again: unreadyAfter - failing}
 	switch {
 	case d.subject.current() == nil:

@@ -334,6 +334,7 @@ func (t *tally) byHealth(w Workload, starting bool) {
 		if w.Trouble != "" {
 			note += ": " + w.Trouble
 		}
+		note += fmt.Sprintf("; see: kubectl describe -n %s %s", w.Namespace, w)
 		t.failed = append(t.failed, note)
 	default:
 		t.Progressing++

@@ -259,6 +259,7 @@ func TestRollMovesAllThatIsDueTogether(t *testing.T) {
 
 func TestNotesNameTheTrouble(t *testing.T) {
 	const crashes, late = "container app exits with code 1", "exceeded its progress deadline of 600 s: 1 out of 3 new replicas have been updated"
+	const see = "; see: kubectl describe -n shop deployment/"
 	current := webRef.TaggedPinned(string(z))
 	stands := func(name string, health Health, message, trouble string) Workload {
 		return runs(current, func(w *Workload) {
@@ -276,11 +277,11 @@ func TestNotesNameTheTrouble(t *testing.T) {
 	}{
 		"a workload that failed": {
 			workloads: []Workload{stands("web", Failed, late, crashes)},
-			want:      []string{"deployment/web: " + late + ": " + crashes},
+			want:      []string{"deployment/web: " + late + ": " + crashes + see + "web"},
 		},
 		"a workload that failed for no reason that its pods tell": {
 			workloads: []Workload{stands("web", Failed, late, "")},
-			want:      []string{"deployment/web: " + late},
+			want:      []string{"deployment/web: " + late + see + "web"},
 		},
 		"a workload in trouble on its way, whose count of pods goes on": {
 			workloads: []Workload{stands("web", Progressing, "1 of 3 updated replicas are available", crashes)},
@@ -306,17 +307,17 @@ func TestNotesNameTheTrouble(t *testing.T) {
 				stands("d", Progressing, "waiting", crashes), stands("e", Failed, late, ""),
 			},
 			want: []string{
-				"deployment/c: " + late + ": " + crashes, "deployment/e: " + late,
+				"deployment/c: " + late + ": " + crashes + see + "c", "deployment/e: " + late + see + "e",
 				"deployment/b: " + crashes, "deployment/d: " + crashes, heldNote,
 			},
 		},
 		"what failed has room among many others": {
 			workloads: append(many(9, held), stands("web", Failed, late, "")),
-			want:      append([]string{"deployment/web: " + late}, slices.Repeat([]string{heldNote}, 7)...),
+			want:      append([]string{"deployment/web: " + late + see + "web"}, slices.Repeat([]string{heldNote}, 7)...),
 		},
 		"no more notes than the status holds": {
 			workloads: many(9, stands("web", Failed, late, "")),
-			want:      slices.Repeat([]string{"deployment/web: " + late}, 8),
+			want:      slices.Repeat([]string{"deployment/web: " + late + see + "web"}, 8),
 		},
 	}
 	for name, tc := range tests {

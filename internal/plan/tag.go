@@ -79,7 +79,7 @@ func (d *decision) tagGone() bool {
 	current := d.subject.current()
 	switch {
 	case current == nil && !Produced(d.Lineage):
-		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry", d.Reference.Name())
+		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry: push it, or declare another lineage with the right spec.image", d.Reference.Name())
 		return false
 	case current == nil, !Produced(d.Lineage), d.plan.Problem != nil, d.builtAnyway():
 		return false

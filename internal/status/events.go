@@ -5,8 +5,10 @@ package status
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
@@ -24,18 +26,49 @@ type Event struct {
 	Message string
 }
 
+// troubles are the reasons of Ready by which a lineage that nobody has to mend still
+// does not get on: worth an Event when one begins.
+var troubles = map[string]bool{
+	v1alpha1.ReasonRegistryUnreachable: true,
+	v1alpha1.ReasonUnauthorized:        true,
+	v1alpha1.ReasonTagAbsent:           true,
+	v1alpha1.ReasonRunNotCreated:       true,
+}
+
 // Events tells what happened between two statuses.
 func Events(before, after v1alpha1.ImageLineageStatus, p plan.Plan, o plan.Outcome) []Event {
 	var events []Event
 	if e := stepEvent(p, o); e != nil {
 		events = append(events, *e)
 	}
-	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled)
-	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionStalled)
-	if is != nil && (was == nil || was.Reason != is.Reason) {
-		events = append(events, Event{Warning: true, Reason: is.Reason, Message: is.Message})
+	warn := func(reason, message string) {
+		if !slices.ContainsFunc(events, func(e Event) bool { return e.Reason == reason }) {
+			events = append(events, Event{Warning: true, Reason: reason, Message: message})
+		}
+	}
+	if is := began(before, after, v1alpha1.ConditionStalled); is != nil {
+		warn(is.Reason, is.Message)
+	}
+	if is := began(before, after, v1alpha1.ConditionReconciling); is != nil && troubles[is.Reason] {
+		warn(is.Reason, is.Message)
+	}
+	if is := began(before, after, v1alpha1.ConditionResolved); is != nil && is.Status == metav1.ConditionFalse {
+		warn(is.Reason, is.Message)
+	}
+	if trouble := p.Rollout.Trouble; trouble != "" && (before.Rollout == nil || !slices.Contains(before.Rollout.Notes, trouble)) {
+		warn(v1alpha1.ReasonRollingOut, trouble)
 	}
 	return events
+}
+
+// began is a condition that was not there, or had another reason; nil where it was,
+// or is not there.
+func began(before, after v1alpha1.ImageLineageStatus, kind string) *metav1.Condition {
+	was, is := meta.FindStatusCondition(before.Conditions, kind), meta.FindStatusCondition(after.Conditions, kind)
+	if is == nil || was != nil && was.Reason == is.Reason {
+		return nil
+	}
+	return is
 }
 
 func stepEvent(p plan.Plan, o plan.Outcome) *Event {
@@ -68,8 +101,10 @@ func endEvent(step plan.End) *Event {
 
 func publishEvent(step plan.Publish, o plan.Outcome) *Event {
 	switch {
-	case !o.Done || o.Refused:
+	case !o.Done:
 		return nil
+	case o.Refused:
+		return &Event{Warning: true, Reason: v1alpha1.ReasonOutputRefused, Message: o.Problem.Message}
 	case o.Superseded:
 		return &Event{Reason: v1alpha1.ReasonSuperseded, Message: fmt.Sprintf("run %s: somebody else moved the tag meanwhile; its output is left aside", step.Run.Name)}
 	default:

@@ -200,7 +200,8 @@ func TestATagThatVanishedIsPutBack(t *testing.T) {
 func TestAFailedBuildIsNotRepeated(t *testing.T) {
 	w := newWorld(t)
 	w.push("base:1", "base one")
-	w.create(w.followed("base", "base:1"), w.produced("app", "fail/app:1", "base"))
+	w.tekton.behave("app", failsWithoutPush)
+	w.create(w.followed("base", "base:1"), w.produced("app", "app:1", "base"))
 	w.start(0)
 	l := w.waitReady("app", v1alpha1.ReasonBuildFailed)
 	if l.Status.Run.Outcome != v1alpha1.RunFailed || w.runCount() != 1 {

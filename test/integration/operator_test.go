@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -26,6 +25,7 @@ import (
 // the world's namespaces.
 type process struct {
 	life *life
+	news *wakingSource
 	stop func()
 }
 
@@ -35,7 +35,8 @@ func (w *world) start(allowed int) *process {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	life := &life{allowed: allowed, dead: make(chan struct{})}
-	mgr, err := w.manager(ctx, life)
+	news := &wakingSource{}
+	mgr, err := w.manager(ctx, life, news)
 	if err != nil {
 		cancel()
 		w.t.Fatal(err)
@@ -43,7 +44,7 @@ func (w *world) start(allowed int) *process {
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
 	var once sync.Once
-	p := &process{life: life, stop: func() {
+	p := &process{life: life, news: news, stop: func() {
 		once.Do(func() {
 			cancel()
 			if err := <-ended; err != nil {
@@ -52,26 +53,33 @@ func (w *world) start(allowed int) *process {
 		})
 	}}
 	w.t.Cleanup(p.stop)
+	w.processes = append(w.processes, p)
 	return p
 }
 
-func (w *world) manager(ctx context.Context, life *life) (manager.Manager, error) {
+func (w *world) manager(ctx context.Context, life *life, news *wakingSource) (manager.Manager, error) {
 	o := operator.Options{PlainHTTPRegistries: []string{w.host}, MetricsAddress: "0", ProbeAddress: "0"}
 	options := operator.ManagerOptions(o)
 	// Every test runs an operator of its own in this process, for its namespaces.
 	options.Controller = config.Controller{SkipNameValidation: new(true)}
 	options.Cache.DefaultNamespaces = map[string]cache.Config{w.namespace: {}, w.other: {}}
-	mgr, err := manager.New(restConfig, options)
+	cluster := restConfig
+	if w.wire != nil {
+		cluster = w.wire.config()
+	}
+	mgr, err := manager.New(cluster, options)
 	if err != nil {
 		return nil, err
 	}
-	parts, err := operator.NewParts(mgr, o, clock.RealClock{})
+	parts, err := operator.NewParts(mgr, o, w.clock)
 	if err != nil {
 		return nil, err
 	}
 	parts.Client = mortalClient{parts.Client, life}
 	parts.Runs = mortalRuns{parts.Runs, life}
 	parts.Registry = mortalRegistry{parts.Registry, life}
+	news.Source = parts.News
+	parts.News = news
 	return mgr, controllers.Setup(ctx, mgr, parts)
 }
 

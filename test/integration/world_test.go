@@ -4,16 +4,12 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	ggcrregistry "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -31,19 +27,30 @@ import (
 
 // world is what surrounds the operator in a test: a registry in memory, a
 // namespace of its own and one of somebody else, and stand-ins for Tekton and for
-// the kubelet.
+// the kubelet. Each of them fails when it is told to.
 type world struct {
 	t         *testing.T
-	host      string
+	host      string // the registry with its faults, as specs name it
+	direct    string // the same registry, without them
 	namespace string
 	other     string
+
+	clock   *movableClock
+	faults  *faults
+	wire    *wire // nil where the operator reaches the API server by itself
+	tekton  tekton
+	kubelet kubelet
+
+	processes []*process
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, options ...func(*world)) *world {
 	t.Helper()
-	server := httptest.NewServer(ggcrregistry.New(ggcrregistry.Logger(log.New(&bytes.Buffer{}, "", 0))))
-	t.Cleanup(server.Close)
-	w := &world{t: t, host: strings.TrimPrefix(server.URL, "http://"), namespace: newNamespace(t), other: newNamespace(t)}
+	w := &world{t: t, namespace: newNamespace(t), other: newNamespace(t), clock: newMovableClock()}
+	w.faults, w.host, w.direct = newFaults(t)
+	for _, option := range options {
+		option(w)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -57,42 +64,63 @@ func newWorld(t *testing.T) *world {
 // image is the full reference of a repository:tag of the world's registry.
 func (w *world) image(of string) string { return w.host + "/" + of }
 
+// behind is the same reference by the way without faults.
+func (w *world) behind(image string) string {
+	if rest, ok := strings.CutPrefix(image, w.host+"/"); ok {
+		return w.direct + "/" + rest
+	}
+	return image
+}
+
 // push puts an image under a tag. The same content gives the same digest.
 func (w *world) push(of, content string, base ...string) v1alpha1.Digest {
 	w.t.Helper()
-	digest, err := pushImage(w.image(of), content, base...)
+	img, err := makeImage(content, base...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := pushImage(w.behind(w.image(of)), img); err != nil {
+		w.t.Fatal(err)
+	}
+	digest, err := digestOf(img)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return digest
 }
 
-func pushImage(image, content string, base ...string) (v1alpha1.Digest, error) {
+// makeImage makes an image with the base, a name and a digest, in its annotations.
+func makeImage(content string, base ...string) (v1.Image, error) {
 	layer := static.NewLayer([]byte(content), types.OCIUncompressedLayer)
 	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(base) == 2 {
 		img = mutate.Annotations(img, map[string]string{
 			"org.opencontainers.image.base.name": base[0], "org.opencontainers.image.base.digest": base[1],
 		}).(v1.Image)
 	}
-	ref, err := name.ParseReference(image, name.Insecure)
-	if err != nil {
-		return "", err
-	}
-	if err := remote.Write(ref, img); err != nil {
-		return "", err
-	}
+	return img, nil
+}
+
+func digestOf(img v1.Image) (v1alpha1.Digest, error) {
 	digest, err := img.Digest()
 	return v1alpha1.Digest(digest.String()), err
+}
+
+func pushImage(image string, img v1.Image) error {
+	ref, err := name.ParseReference(image, name.Insecure)
+	if err != nil {
+		return err
+	}
+	return remote.Write(ref, img)
 }
 
 // shows is the digest that a tag shows; empty where it does not exist.
 func (w *world) shows(of string) v1alpha1.Digest {
 	w.t.Helper()
-	ref, err := name.ParseReference(w.image(of), name.Insecure)
+	ref, err := name.ParseReference(w.behind(w.image(of)), name.Insecure)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -106,7 +134,7 @@ func (w *world) shows(of string) v1alpha1.Digest {
 // retag puts a digest that the repository has under a tag, as a person would.
 func (w *world) retag(of string, digest v1alpha1.Digest) {
 	w.t.Helper()
-	tag, err := name.NewTag(w.image(of), name.Insecure)
+	tag, err := name.NewTag(w.behind(w.image(of)), name.Insecure)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -122,7 +150,7 @@ func (w *world) retag(of string, digest v1alpha1.Digest) {
 // untag removes a tag.
 func (w *world) untag(of string) {
 	w.t.Helper()
-	ref, err := name.ParseReference(w.image(of), name.Insecure)
+	ref, err := name.ParseReference(w.behind(w.image(of)), name.Insecure)
 	if err != nil {
 		w.t.Fatal(err)
 	}
