@@ -82,7 +82,7 @@ func (c *Client) Publish(ctx context.Context, ref reference.Reference, digest, e
 	}
 	outcome := decide(found, digest, expected)
 	if outcome == Moved {
-		err := c.bounded(ctx, q, func(ctx context.Context) error { return w.put(ctx, tag, manifest) })
+		err := c.bounded(ctx, q, func(ctx context.Context) error { return w.put(ctx, q, tag, manifest) })
 		if err != nil {
 			return Published{}, err
 		}
@@ -163,7 +163,7 @@ func (c *Client) beginWriting(ctx context.Context, repository name.Repository, a
 
 // put writes the manifest's bytes as they were read. The library's own way would
 // look for referrers of the manifest in between.
-func (w *writer) put(ctx context.Context, tag name.Tag, manifest *remote.Descriptor) error {
+func (w *writer) put(ctx context.Context, q question, tag name.Tag, manifest *remote.Descriptor) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, w.address("manifests/"+tag.TagStr()), bytes.NewReader(manifest.Manifest))
 	if err != nil {
 		return err
@@ -174,7 +174,13 @@ func (w *writer) put(ctx context.Context, tag name.Tag, manifest *remote.Descrip
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+	if err := transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted); err != nil {
+		return err
+	}
+	if isHTML(resp.Header.Get("Content-Type")) {
+		return q.invalid("it answers with a web page") // a proxy's, perhaps, and nothing was written
+	}
+	return nil
 }
 
 // address is the URL of something in the repository.

@@ -103,14 +103,15 @@ func TestPublishFailures(t *testing.T) {
 		wantClass registry.Class
 		wantText  string
 	}{
-		"no right to write":              {intercept: put(403), wantClass: registry.Forbidden, wantText: "publishing team/app:stable"},
-		"wrong credentials":              {intercept: put(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
-		"an immutable tag":               {intercept: put(409), wantClass: registry.Invalid, wantText: "409 Conflict"},
-		"a broken registry":              {intercept: put(500), wantClass: registry.Unavailable, wantText: "500"},
-		"a redirected write":             {intercept: put(307), wantClass: registry.Invalid, wantText: "307"},
-		"the digest is not there":        {digest: "sha256:" + strings.Repeat("0", 64), wantClass: registry.Absent, wantText: "reading team/app@000000000000"},
-		"the digest is none":             {digest: "latest", wantClass: registry.Invalid, wantText: "is not one"},
-		"a token without the push right": {intercept: pullTokens(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
+		"no right to write":               {intercept: put(403), wantClass: registry.Forbidden, wantText: "publishing team/app:stable"},
+		"wrong credentials":               {intercept: put(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
+		"an immutable tag":                {intercept: put(409), wantClass: registry.Invalid, wantText: "409 Conflict"},
+		"a broken registry":               {intercept: put(500), wantClass: registry.Unavailable, wantText: "500"},
+		"a web page instead of an answer": {intercept: webPage, wantClass: registry.Invalid, wantText: "web page"},
+		"a redirected write":              {intercept: put(307), wantClass: registry.Invalid, wantText: "307"},
+		"the digest is not there":         {digest: "sha256:" + strings.Repeat("0", 64), wantClass: registry.Absent, wantText: "reading team/app@000000000000"},
+		"the digest is none":              {digest: "latest", wantClass: registry.Invalid, wantText: "is not one"},
+		"a token without the push right":  {intercept: pullTokens(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,6 +131,16 @@ func TestPublishFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// webPage is what a proxy answers writes with, with status 200.
+func webPage(w http.ResponseWriter, req *http.Request) bool {
+	if req.Method != http.MethodPut {
+		return false
+	}
+	w.Header().Set("Content-Type", "text/html")
+	_, _ = w.Write([]byte("<html>please log in</html>"))
+	return true
 }
 
 // pullTokens is a registry that hands out tokens for reading only, and answers

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/controllers"
 	"github.com/imagelineage/imagelineage/controllers/imagelineage"
 	"github.com/imagelineage/imagelineage/internal/operator"
@@ -33,8 +34,18 @@ type process struct {
 // effects: the last one happens, and the operator never learns of it.
 func (w *world) start(allowed int) *process {
 	w.t.Helper()
+	return w.live(&life{allowed: allowed, dead: make(chan struct{})})
+}
+
+// startUntil runs the operator, and kills it right after an effect of that name.
+func (w *world) startUntil(effect string) *process {
+	w.t.Helper()
+	return w.live(&life{last: effect, dead: make(chan struct{})})
+}
+
+func (w *world) live(life *life) *process {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	life := &life{allowed: allowed, dead: make(chan struct{})}
 	news := &wakingSource{}
 	mgr, err := w.manager(ctx, life, news)
 	if err != nil {
@@ -59,6 +70,9 @@ func (w *world) start(allowed int) *process {
 
 func (w *world) manager(ctx context.Context, life *life, news *wakingSource) (manager.Manager, error) {
 	o := operator.Options{PlainHTTPRegistries: []string{w.host}, MetricsAddress: "0", ProbeAddress: "0"}
+	for _, change := range w.flags {
+		change(&o)
+	}
 	options := operator.ManagerOptions(o)
 	// Every test runs an operator of its own in this process, for its namespaces.
 	options.Controller = config.Controller{SkipNameValidation: new(true)}
@@ -86,9 +100,29 @@ func (w *world) manager(ctx context.Context, life *life, news *wakingSource) (ma
 // life counts the effects of an operator, and ends it.
 type life struct {
 	mu      sync.Mutex
-	allowed int // 0 is for ever
+	allowed int    // 0 is for ever
+	last    string // the effect to die of; empty for none
 	effects []string
 	dead    chan struct{}
+	// looks counts how often each lineage was read: at least once for each reconcile.
+	looks map[string]int
+}
+
+// looked notes that a lineage was read.
+func (l *life) looked(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looks == nil {
+		l.looks = map[string]int{}
+	}
+	l.looks[name]++
+}
+
+// looksAt is how often a lineage was read so far.
+func (l *life) looksAt(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looks[name]
 }
 
 var errKilled = errors.New("killed")
@@ -98,14 +132,14 @@ var errKilled = errors.New("killed")
 func (l *life) do(what string, effect func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.allowed > 0 && len(l.effects) >= l.allowed {
+	if l.killed() {
 		return errKilled
 	}
 	if err := effect(); err != nil {
 		return err
 	}
 	l.effects = append(l.effects, what)
-	if l.allowed > 0 && len(l.effects) == l.allowed {
+	if l.allowed > 0 && len(l.effects) == l.allowed || what == l.last {
 		close(l.dead)
 		return errKilled
 	}
@@ -134,6 +168,13 @@ type mortalClient struct {
 	life *life
 }
 
+func (c mortalClient) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if _, ok := o.(*v1alpha1.ImageLineage); ok {
+		c.life.looked(key.Name)
+	}
+	return c.Client.Get(ctx, key, o, opts...)
+}
+
 func (c mortalClient) Patch(ctx context.Context, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
 	return c.life.do("patch "+o.GetName(), func() error { return c.Client.Patch(ctx, o, patch, opts...) })
 }
@@ -159,6 +200,10 @@ type mortalRuns struct {
 
 func (r mortalRuns) Create(ctx context.Context, run *unstructured.Unstructured) error {
 	return r.life.do("create "+run.GetLabels()["imagelineage.dev/lineage"], func() error { return r.Runs.Create(ctx, run) })
+}
+
+func (r mortalRuns) Delete(ctx context.Context, namespace, name string) error {
+	return r.life.do("delete run", func() error { return r.Runs.Delete(ctx, namespace, name) })
 }
 
 // mortalRegistry counts publishes.

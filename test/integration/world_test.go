@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/operator"
 )
 
 // world is what surrounds the operator in a test: a registry in memory, a
@@ -41,6 +42,8 @@ type world struct {
 	tekton  tekton
 	kubelet kubelet
 
+	// flags change the options of operators that are started after that.
+	flags     []func(*operator.Options)
 	processes []*process
 }
 
