@@ -107,7 +107,7 @@ func TestPublishFailures(t *testing.T) {
 		"wrong credentials":               {intercept: put(401), wantClass: registry.Unauthorized, wantText: "publishing team/app:stable"},
 		"an immutable tag":                {intercept: put(409), wantClass: registry.Invalid, wantText: "409 Conflict"},
 		"a broken registry":               {intercept: put(500), wantClass: registry.Unavailable, wantText: "500"},
-		"a web page instead of an answer": {intercept: webPage, wantClass: registry.Invalid, wantText: "web page"},
+		"a web page instead of an answer": {intercept: putWebPage, wantClass: registry.Invalid, wantText: "web page"},
 		"a redirected write":              {intercept: put(307), wantClass: registry.Invalid, wantText: "307"},
 		"the digest is not there":         {digest: "sha256:" + strings.Repeat("0", 64), wantClass: registry.Absent, wantText: "reading team/app@000000000000"},
 		"the digest is none":              {digest: "latest", wantClass: registry.Invalid, wantText: "is not one"},
@@ -133,8 +133,8 @@ func TestPublishFailures(t *testing.T) {
 	}
 }
 
-// webPage is what a proxy answers writes with, with status 200.
-func webPage(w http.ResponseWriter, req *http.Request) bool {
+// putWebPage is what a proxy answers writes with, with status 200.
+func putWebPage(w http.ResponseWriter, req *http.Request) bool {
 	if req.Method != http.MethodPut {
 		return false
 	}
