@@ -26,8 +26,8 @@ CLUSTER := cd test/cluster && go run .
 
 # Every package of the root module but the tests that need binaries or a cluster.
 UNIT := $$(go list ./... | grep -v -e /test/integration -e /test/e2e -e /test/variants)
-# What "make generate manifests bundle dist" writes, and nobody else.
-GENERATED := api/v1alpha1/zz_generated.deepcopy.go config/crd/bases bundle bundle.Dockerfile dist
+# What "make generate manifests bundle dist docs" writes, and nobody else.
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go config/crd/bases bundle bundle.Dockerfile dist docs/troubleshooting.md
 
 ##@ General
 
@@ -77,7 +77,7 @@ test-variants: ## Break the operator on purpose, and see that the tests notice.
 .PHONY: test-integration
 test-integration: ## Run the tests against a real kube-apiserver and etcd.
 	assets="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}"; \
-	KUBEBUILDER_ASSETS="$$assets" go test ./test/integration/...
+	KUBEBUILDER_ASSETS="$$assets" go test -parallel 4 -timeout 20m ./test/integration/...
 
 .PHONY: test-e2e
 test-e2e: ## Run the stories of test/e2e on a real cluster: KUBECONFIG and REGISTRY, or our own.
@@ -93,6 +93,10 @@ generate: ## Generate the deep copies of the API types.
 manifests: ## Generate the CRDs.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 
+.PHONY: docs
+docs: ## Generate docs/troubleshooting.md from the table of failures.
+	go run ./hack/troubleshooting
+
 # The difference is taken from before to after, not from the last commit, so that it can
 # be run with work in progress too.
 .PHONY: verify-generated
@@ -100,7 +104,7 @@ verify-generated: ## Regenerate everything and fail if that changes anything.
 	before="$$(mktemp -d)"; trap 'rm -rf "$$before"' EXIT; \
 	for path in $(GENERATED); do \
 		mkdir -p "$$before/$$(dirname $$path)"; cp -r $$path "$$before/$$path"; done; \
-	$(MAKE) generate manifests bundle dist; \
+	$(MAKE) generate manifests bundle dist docs; \
 	for path in $(GENERATED); do diff -r "$$before/$$path" $$path \
 		|| { echo "$$path was out of date and has been generated: commit it"; exit 1; }; done
 

@@ -86,6 +86,7 @@ var Groups = []Group{
 		{"a run that times out in a real pod", Cluster, v1alpha1.ReasonBuildFailed, []string{"PipelineRunTimeout"}, v1alpha1.ReasonBuildFailed, v1alpha1.ReasonUpToDate},
 		{"a run that a person cancels stays cancelled", Integration, v1alpha1.ReasonBuildCancelled, []string{"Cancelled", "imagelineage.dev/rebuild"}, v1alpha1.ReasonBuildCancelled, v1alpha1.ReasonUpToDate},
 		{"a run that a person deletes is made again", Integration, v1alpha1.ReasonBuilding, nil, v1alpha1.ReasonRunLost, v1alpha1.ReasonUpToDate},
+		{"runs that are deleted again and again need a person", Integration, v1alpha1.ReasonRunLost, []string{"disappeared", "4 times in a row", "imagelineage.dev/rebuild"}, v1alpha1.ReasonRunLost, v1alpha1.ReasonUpToDate},
 		{"a run that is deleted before it was recorded is made again", Integration, v1alpha1.ReasonBuilding, nil, "", v1alpha1.ReasonUpToDate},
 		{"a run that is edited is not used", Integration, v1alpha1.ReasonBuilding, []string{"annotations of run", "were edited"}, "", v1alpha1.ReasonUpToDate},
 		{"a run that pushes and then fails: its image is never used", Integration, v1alpha1.ReasonBuildFailed, []string{"exit code 3"}, v1alpha1.ReasonBuildFailed, v1alpha1.ReasonUpToDate},

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package imagelineage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// TestClockBehind tells a clock that is moved about, look by look: what the status
+// tells, what the clock shows, and since when it has been known to be behind.
+func TestClockBehind(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 11, 1, 12, minute, 0, 0, time.UTC) }
+	name := types.NamespacedName{Namespace: "shop", Name: "web"}
+	type look struct{ told, now, want time.Time }
+	tests := map[string][]look{
+		"a clock that is right": {
+			{at(1), at(2), time.Time{}}, {at(1), at(3), time.Time{}},
+		},
+		"a clock that was moved back is noticed once": {
+			{at(30), at(5), at(5)}, {at(30), at(6), at(5)}, {at(30), at(29), at(5)}, {at(30), at(31), time.Time{}},
+		},
+		"a newer time of the status is noticed anew": {
+			{at(30), at(5), at(5)}, {at(40), at(7), at(7)}, {at(40), at(8), at(7)},
+		},
+		"a clock that is moved back once more": {
+			{at(30), at(20), at(20)}, {at(30), at(5), at(5)}, {at(30), at(6), at(5)},
+		},
+	}
+	for title, looks := range tests {
+		t.Run(title, func(t *testing.T) {
+			var m memory
+			for i, l := range looks {
+				if diff := cmp.Diff(l.want, m.clockBehind(name, l.told, l.now)); diff != "" {
+					t.Errorf("look %d (-want +got):\n%s", i, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestMemoryForgets(t *testing.T) {
+	var m memory
+	name := types.NamespacedName{Namespace: "shop", Name: "web"}
+	m.setForbidden(name, true)
+	if !m.isForbidden(name) {
+		t.Error("it is not remembered")
+	}
+	m.setForbidden(name, false)
+	if m.isForbidden(name) {
+		t.Error("it is remembered although it was allowed")
+	}
+	m.setForbidden(name, true)
+	m.clockBehind(name, time.Unix(2, 0), time.Unix(1, 0))
+	m.forget(name)
+	if m.isForbidden(name) || len(m.behind) > 0 {
+		t.Error("a lineage that is gone is remembered")
+	}
+}
