@@ -42,12 +42,14 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 		return err
 	}
 
+	refusals := &index.Refusals{}
+
 	// Decides, builds, publishes, and writes the status of every lineage.
 	lineages := &imagelineage.Reconciler{
 		Client: parts.Client, Live: mgr.GetAPIReader(),
 		Poller: parts.Poller, Registry: parts.Registry, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
-		MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
+		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
 	}
 	if err := lineages.SetupWithManager(mgr, parts.News); err != nil {
 		return err
@@ -55,7 +57,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 
 	// Writes the images of workloads, and nothing else.
 	workloads := &rollout.Reconciler{
-		Client: parts.Client, Events: mgr.GetEventRecorder("imagelineage"),
+		Client: parts.Client, Events: mgr.GetEventRecorder("imagelineage"), Refusals: refusals,
 	}
 	return workloads.SetupWithManager(mgr)
 }

@@ -75,6 +75,9 @@ const (
 	// ReasonRolloutPending: workloads have the current digest in their template and
 	// cannot start it now: paused, OnDelete, or scaled to zero.
 	ReasonRolloutPending = "RolloutPending"
+	// ReasonRolloutRefused: the cluster does not let the image of a workload be
+	// changed; it is tried again.
+	ReasonRolloutRefused = "RolloutRefused"
 	// ReasonRolloutFailed: a workload missed its deadline with the current digest.
 	ReasonRolloutFailed = "RolloutFailed"
 	// ReasonRolledOut: every workload runs current and is healthy.

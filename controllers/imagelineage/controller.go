@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/controllers/index"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/status"
 )
@@ -38,6 +39,8 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Clock is the time of decisions.
 	Clock clock.PassiveClock
+	// Refusals are the workloads that the cluster does not let us change.
+	Refusals *index.Refusals
 	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
 	// any number.
 	MaxConcurrentBuilds int

@@ -139,5 +139,9 @@ func (r *Reconciler) gatherWorkloads(ctx context.Context, s *plan.Snapshot) erro
 		return err
 	}
 	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, s.Reference.Repository)
+	for i := range s.Workloads {
+		w := &s.Workloads[i]
+		w.Refused = r.Refusals.Of(index.WorkloadKey{Kind: w.Kind, NamespacedName: types.NamespacedName{Namespace: w.Namespace, Name: w.Name}})
+	}
 	return err
 }

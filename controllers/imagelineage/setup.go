@@ -47,6 +47,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) erro
 		WatchesMetadata(tekton.CRD(), handler.EnqueueRequestsFromMapFunc(tektonCame(c, runs))).
 		WatchesRawSource(runs).
 		WatchesRawSource(&r.builds).
+		WatchesRawSource(r.Refusals).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.PlainRepositories))).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.Repositories)), builder.WithPredicates(troubleChanged())).
 		WatchesMetadata(namespaceObject(), handler.EnqueueRequestsFromMapFunc(inNamespace(c)), builder.WithPredicates(predicate.LabelChangedPredicate{})).

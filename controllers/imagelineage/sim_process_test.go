@@ -58,7 +58,8 @@ func newProcess(s *sim) *process {
 	p.reconciler = &Reconciler{
 		Client: laggingClient{Client: writes, view: p.view}, Live: s.api,
 		Poller: p.poller, Registry: simRegistry{process: p}, Runs: simRuns{tekton.NewRuns(s.api, s.Now), p},
-		Events: events.NewFakeRecorder(10_000), Clock: s, MaxConcurrentBuilds: simBuilds,
+		Events: events.NewFakeRecorder(10_000), Clock: s,
+		Refusals: &index.Refusals{},
 	}
 	p.reconciler.builds.limit = simBuilds
 	_ = p.reconciler.builds.Start(context.Background(), p.queue)

@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,11 +32,7 @@ import (
 )
 
 // Request names a workload.
-type Request struct {
-	// Kind is Deployment, StatefulSet or DaemonSet.
-	Kind string
-	types.NamespacedName
-}
+type Request = index.WorkloadKey
 
 // Reconciler rolls out to one workload at a time.
 type Reconciler struct {
@@ -42,16 +40,23 @@ type Reconciler struct {
 	Client client.Client
 	// Events are told through it.
 	Events events.EventRecorder
+	// Refusals are noted for the lineages to tell.
+	Refusals *index.Refusals
 }
+
+// refusedAgain is when a change is tried again that the cluster refused.
+const refusedAgain = time.Minute
 
 // Reconcile writes the images that are due on a workload.
 func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Result, error) {
 	obj := object(req.Kind)
-	if err := r.Client.Get(ctx, req.NamespacedName, obj); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
-	}
-	if !obj.GetDeletionTimestamp().IsZero() {
+	err := r.Client.Get(ctx, req.NamespacedName, obj)
+	if apierrors.IsNotFound(err) || err == nil && !obj.GetDeletionTimestamp().IsZero() {
+		r.Refusals.Note(req, "")
 		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, err
 	}
 	observed, err := index.Observe(ctx, r.Client, obj)
 	if err != nil {
@@ -63,9 +68,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Resu
 	}
 	changes := plan.Roll(observed, claimants)
 	if len(changes) == 0 {
+		r.Refusals.Note(req, "")
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, r.move(ctx, obj, changes)
+	err = r.move(ctx, obj, changes)
+	why, refused := workload.Refused(err)
+	r.Refusals.Note(req, why, lineagesOf(req.Namespace, changes)...)
+	if refused {
+		return reconcile.Result{RequeueAfter: refusedAgain}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+// lineagesOf are the lineages whose images are due.
+func lineagesOf(namespace string, changes []plan.ImageChange) []types.NamespacedName {
+	var names []types.NamespacedName
+	for _, change := range changes {
+		names = append(names, types.NamespacedName{Namespace: namespace, Name: change.Memory.Lineage})
+	}
+	return names
 }
 
 // move writes all changes in one patch, under our own field manager. Where the

@@ -220,11 +220,13 @@ type Count struct {
 	// Unseen is when the newest image was written or started that is no revision:
 	// the tag has to be checked after that; zero where there is none.
 	Unseen time.Time
+	// Refused names a workload whose change the cluster refuses; empty where none is.
+	Refused string
 	// Trouble names a workload on its way whose pods do not come up; empty where none
 	// is.
 	Trouble string
 	// Notes say what to know about single workloads: of those that failed first, then
-	// of those that are in trouble on their way.
+	// of those that are refused, and those that are in trouble on their way.
 	Notes []string
 }
 
@@ -247,11 +249,14 @@ func Tally(l *v1alpha1.ImageLineage, workloads []Workload, claimants []Claimant)
 		}
 		t.add(l.Name, w, claimants)
 	}
+	if len(t.refused) > 0 {
+		t.Refused = t.refused[0]
+	}
 	if len(t.troubled) > 0 {
 		t.Trouble = t.troubled[0]
 	}
 	// The first note stands in the RolledOut condition, and the last ones may not fit.
-	t.Notes = slices.Concat(t.failed, t.troubled, t.Notes)
+	t.Notes = slices.Concat(t.failed, t.refused, t.troubled, t.Notes)
 	if len(t.Notes) > maxNotes {
 		t.Notes = t.Notes[:maxNotes]
 	}
@@ -262,8 +267,8 @@ func Tally(l *v1alpha1.ImageLineage, workloads []Workload, claimants []Claimant)
 type tally struct {
 	Count
 
-	// failed and troubled are the notes that go before the others.
-	failed, troubled []string
+	// failed, refused and troubled are the notes that go before the others.
+	failed, refused, troubled []string
 }
 
 func (t *tally) add(lineage string, w Workload, claimants []Claimant) {
@@ -290,6 +295,9 @@ func (t *tally) add(lineage string, w Workload, claimants []Claimant) {
 	switch {
 	case found[containerDrifted]:
 		t.Drifted++
+		if w.Refused != "" {
+			t.refused = append(t.refused, fmt.Sprintf("%s: %s", w, w.Refused))
+		}
 	case found[containerHeld]:
 		t.Held++
 	case found[containerForeign], found[containerUnknown]:

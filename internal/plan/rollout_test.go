@@ -287,6 +287,10 @@ func TestNotesNameTheTrouble(t *testing.T) {
 			workloads: []Workload{stands("web", Progressing, "1 of 3 updated replicas are available", crashes)},
 			want:      []string{"deployment/web: " + crashes},
 		},
+		"a workload that the cluster does not let us change": {
+			workloads: []Workload{runs(webRef.TaggedPinned(string(y)), func(w *Workload) { w.Refused = "no" })},
+			want:      []string{"deployment/web: no"},
+		},
 		"a workload on its way": {
 			workloads: []Workload{stands("web", Progressing, "1 of 3 updated replicas are available", "")},
 		},

@@ -226,6 +226,9 @@ type Workload struct {
 	Health Health
 	// HealthMessage says what is being waited for.
 	HealthMessage string
+	// Refused is why the cluster did not let the images be changed that are due; empty
+	// where it did, or was not asked.
+	Refused string
 	// Trouble says what keeps the pods of the present template from running, by
 	// container: an exit code, or an image that cannot be pulled; empty where
 	// nothing does.

@@ -135,6 +135,8 @@ func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutFailed, message: of + " run the current image" + note, failed: acts}
 	case c.Drifted > 0 && !acts:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonNotRolledOut, message: of + " run the current image; spec.rollout does not ask to move the others"}
+	case c.Refused != "":
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutRefused, message: of + " run the current image; the cluster refuses to change " + c.Refused + "; it is tried again", busy: acts}
 	case c.Drifted > 0 || c.Progressing > 0:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRollingOut, message: of + " run the current image" + trouble, busy: acts}
 	case c.Held > 0:

@@ -33,6 +33,7 @@ var troubles = map[string]bool{
 	v1alpha1.ReasonUnauthorized:        true,
 	v1alpha1.ReasonTagAbsent:           true,
 	v1alpha1.ReasonRunNotCreated:       true,
+	v1alpha1.ReasonRolloutRefused:      true,
 }
 
 // Events tells what happened between two statuses.

@@ -70,6 +70,12 @@ func TestConditions(t *testing.T) {
 			},
 			wantReady: "False RollingOut", wantAbnormal: "Reconciling", wantUpToDate: "True", wantRolledOut: "False RollingOut",
 		},
+		"a workload that the cluster does not let us change": {
+			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				p.Rollout = plan.Count{Total: 2, Current: 1, Drifted: 1, Refused: "deployment/web: no"}
+			},
+			wantReady: "False RolloutRefused", wantAbnormal: "Reconciling", wantUpToDate: "True", wantRolledOut: "False RolloutRefused",
+		},
 		"a workload missed its deadline": {
 			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
 				p.Rollout = plan.Count{Total: 2, Current: 1, Failed: 1}

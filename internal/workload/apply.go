@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -51,3 +52,21 @@ func isFailedTest(err error) bool {
 	var status apierrors.APIStatus
 	return apierrors.IsInvalid(err) && errors.As(err, &status) && status.Status().Message == failedPatch
 }
+
+// Refused is why the API server does not let a workload be changed: a missing right,
+// a policy, an image that admission does not like. It is false for all other errors,
+// such as those of the connection.
+func Refused(err error) (string, bool) {
+	var status apierrors.APIStatus
+	if err == nil || errors.Is(err, ErrMoved) || !errors.As(err, &status) {
+		return "", false
+	}
+	message := strings.Join(strings.Fields(status.Status().Message), " ")
+	if len(message) > maxRefusal {
+		message = strings.ToValidUTF8(message[:maxRefusal], "") + "…"
+	}
+	return message, true
+}
+
+// maxRefusal bounds a refusal, in bytes: it has to stand in a condition.
+const maxRefusal = 400

@@ -65,6 +65,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonBuilding, on(Reconciling), "a run is in flight. If Tekton does not begin it the message says so", "`kubectl get pipelineruns`; is Tekton's controller running?"},
 	{v1alpha1.ReasonPublishing, on(Reconciling), "a run succeeded, and its image is being put under the tag", ""},
 	{v1alpha1.ReasonRollingOut, on(Reconciling, Detail, Event), "workloads are on their way to the current image; the message names a container that crashes or cannot be pulled", ""},
+	{v1alpha1.ReasonRolloutRefused, on(Reconciling, Detail), "the cluster does not let the image of a workload be changed: a policy, a missing right; its message is shown", "mend that; it is tried again every minute"},
 
 	{v1alpha1.ReasonUpToDate, on(Ready, Detail), "the image is what it should be, and so are the workloads", ""},
 	{v1alpha1.ReasonHeldSuspended, on(Ready), "`spec.suspend` is set; `UpToDate` and `RolledOut` still tell the truth. A run in flight ends, and its image is not published meanwhile", "remove it"},

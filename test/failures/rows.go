@@ -113,6 +113,7 @@ var Groups = []Group{
 		{"a workload that is scaled to zero", Integration, v1alpha1.ReasonRolloutPending, []string{"deployment/app", "scaled to zero"}, "", v1alpha1.ReasonUpToDate},
 		{"a workload that is renamed", Integration, "", nil, "", v1alpha1.ReasonUpToDate},
 		{"a workload that somebody else edits in the middle of its rollout", Integration, "", nil, "", v1alpha1.ReasonUpToDate},
+		{"a workload that a policy does not let us change", Integration, v1alpha1.ReasonRolloutRefused, []string{"deployment/app", "no images by digest", "it is tried again"}, v1alpha1.ReasonRolloutRefused, v1alpha1.ReasonUpToDate},
 		{"an image that crash-loops", Integration, v1alpha1.ReasonRolloutFailed, []string{"deployment/app", "exceeded its progress deadline", "container app exits with code 1", "kubectl describe"}, v1alpha1.ReasonRolloutFailed, v1alpha1.ReasonUpToDate},
 		{"an image that crash-loops in a real pod", Cluster, v1alpha1.ReasonRolloutFailed, []string{"exceeded its progress deadline", "exits with code 5", "kubectl describe"}, v1alpha1.ReasonRolloutFailed, v1alpha1.ReasonUpToDate},
 		{"an image that cannot be pulled", Integration, v1alpha1.ReasonRollingOut, []string{"deployment/app", "the image of container app cannot be pulled"}, v1alpha1.ReasonRollingOut, v1alpha1.ReasonUpToDate},

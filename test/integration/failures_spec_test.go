@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,13 +29,16 @@ var _ = register(map[string]driver{
 		},
 	},
 	"a PipelineRun that a policy refuses": {
-		arrange: func(w *world) { w.base(); w.forbidPipelines() },
+		arrange: func(w *world) {
+			w.base()
+			w.deny("tekton.dev", "pipelineruns", "object.spec.?pipelineRef.?name.orValue('') != 'forbidden'", "no forbidden pipelines", w.probeRun)
+		},
 		cause: func(w *world) {
 			w.create(withTemplate(w.produced(subject, "app:1", "base"), "forbidden", "$(lineage.output)"))
 		},
 		lasts: func(w *world) { w.wantRuns(subject, 0) },
 		cure: func(w *world) {
-			w.allowPipelines()
+			w.allowAgain("pipelineruns", w.probeRun)
 			w.move(refusedAgain)
 		},
 	},
@@ -273,61 +274,6 @@ func (w *world) waitImages(deployment string, tags map[string]string) {
 	})
 	if err != nil {
 		w.t.Errorf("the containers run %+v", d.Spec.Template.Spec.Containers)
-	}
-}
-
-// forbidPipelines has the API server refuse, in this namespace, runs of the pipeline
-// called forbidden, and returns when it does.
-func (w *world) forbidPipelines() {
-	w.t.Helper()
-	name := "forbid-" + w.namespace
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{"tekton.dev"}, APIVersions: []string{"*"}, Resources: []string{"pipelineruns"}},
-				},
-			}}},
-			Validations: []admissionregistrationv1.Validation{{
-				Expression: fmt.Sprintf("request.namespace != %q || object.spec.?pipelineRef.?name.orValue('') != 'forbidden'", w.namespace),
-				Message:    "no forbidden pipelines",
-			}},
-		},
-	}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-		},
-	}
-	w.create(policy, binding)
-	w.t.Cleanup(func() { _ = client.IgnoreNotFound(admin.Delete(context.Background(), binding)) })
-	w.waitForbidden(true)
-}
-
-// allowPipelines ends that.
-func (w *world) allowPipelines() {
-	w.t.Helper()
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "forbid-" + w.namespace}}
-	if err := admin.Delete(w.t.Context(), binding); err != nil {
-		w.t.Fatal(err)
-	}
-	w.waitForbidden(false)
-}
-
-// waitForbidden waits until the API server acts on a policy: it does so a moment after
-// it was written.
-func (w *world) waitForbidden(want bool) {
-	w.t.Helper()
-	probe := pipelineRun(w.namespace, "probe", "forbidden")
-	err := eventually(w.t.Context(), func(ctx context.Context) (bool, error) {
-		err := admin.Create(ctx, probe.DeepCopy(), client.DryRunAll)
-		return (err != nil) == want, nil
-	})
-	if err != nil {
-		w.t.Fatalf("the policy does not take effect: %v", err)
 	}
 }
 
