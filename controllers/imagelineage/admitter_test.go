@@ -82,17 +82,23 @@ func TestAdmitter(t *testing.T) {
 						told = line + " in"
 					}
 				}
-				for _, woken := range queue.names() {
-					told += " wakes " + woken.Name
-					delete(queue.pending, woken)
-				}
-				got = append(got, told)
+				got = append(got, told+queue.woken())
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("story (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// woken tells who is in the queue, and empties it.
+func (q *simQueue) woken() string {
+	var told strings.Builder
+	for _, name := range q.names() {
+		told.WriteString(" wakes " + name.Name)
+		delete(q.pending, name)
+	}
+	return told.String()
 }
 
 // TestAdmitterAsksForWhatIsNeverSeen: a run that was created and deleted before the

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,11 +87,11 @@ func (s *sim) trouble(p *process) {
 		s.retag(name)
 	case 5:
 		s.edit(name, func(l *v1alpha1.ImageLineage) {
-			l.Spec.Build.PipelineRun.Spec.Raw = []byte(simTemplate(fmt.Sprint(s.rng.Intn(3))))
+			l.Spec.Build.PipelineRun.Spec.Raw = []byte(simTemplate(strconv.Itoa(s.rng.Intn(3))))
 		}, "another template")
 	case 6:
 		s.edit(name, func(l *v1alpha1.ImageLineage) {
-			l.Annotations = map[string]string{v1alpha1.RebuildAnnotation: fmt.Sprint(s.rng.Intn(3))}
+			l.Annotations = map[string]string{v1alpha1.RebuildAnnotation: strconv.Itoa(s.rng.Intn(3))}
 		}, "a request")
 	case 7:
 		s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Suspend = !l.Spec.Suspend }, "suspend turned")

@@ -68,8 +68,8 @@ func exhausted(s Subject) bool {
 		return false
 	}
 	run := s.Lineage.Status.Run
-	switch {
-	case run.Outcome == v1alpha1.RunSuperseded, run.Outcome == v1alpha1.RunCancelled:
+	switch run.Outcome {
+	case v1alpha1.RunSuperseded, v1alpha1.RunCancelled:
 		return true
 	default:
 		return HasFailed(run.Outcome) && run.Failures > retryLimit(s.Lineage)

@@ -45,30 +45,39 @@ func (d *decision) finishRun() bool {
 		return false
 	}
 	d.live = true
-	switch {
-	case !run.Done:
+	if !run.Done {
 		d.inFlight(run)
 		return false
+	}
+	if step := d.ended(run, recorded); step != nil {
+		d.plan.Step = step
+		return true
+	}
+	return false
+}
+
+// ended is what to do about a run that has ended; nil where nothing can be done about
+// it now, because its image is withheld.
+func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
+	end := func(outcome v1alpha1.RunOutcome, message string) Step {
+		return End{Run: *run, Outcome: outcome, Message: message}
+	}
+	switch {
 	case !Produced(d.Lineage):
-		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "spec.build was removed during the run"}
-		return true
+		return end(v1alpha1.RunDiscarded, "spec.build was removed during the run")
 	case !run.Succeeded && run.Cancelled:
-		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunCancelled, Message: run.Message}
-		return true
+		return end(v1alpha1.RunCancelled, run.Message)
 	case !run.Succeeded:
-		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunFailed, Message: run.Message}
-		return true
+		return end(v1alpha1.RunFailed, run.Message)
 	case d.Lineage.Spec.Suspend || d.plan.Problem != nil:
 		// It stays unpublished until somebody lifts that.
 		d.plan.Withheld = true
-		return false
+		return nil
 	case d.unwanted(run, recorded):
-		d.plan.Step = End{Run: *run, Outcome: v1alpha1.RunDiscarded, Message: "the run ended while its image could not be published, and its inputs have moved on"}
-		return true
+		return end(v1alpha1.RunDiscarded, "the run ended while its image could not be published, and its inputs have moved on")
 	default:
-		d.plan.Step = Publish{Run: *run, Late: d.Now.Sub(d.past(run.Finished)) >= outputGrace}
 		d.busy(v1alpha1.ReasonPublishing, "run %s succeeded: its image is put under the tag", run.Name)
-		return true
+		return Publish{Run: *run, Late: d.Now.Sub(d.past(run.Finished)) >= outputGrace}
 	}
 }
 

@@ -55,7 +55,7 @@ func TestMayPush(t *testing.T) {
 		},
 		"a refusal by a long web page is one": {
 			post: func(w http.ResponseWriter, _ *http.Request) bool {
-				w.WriteHeader(403)
+				w.WriteHeader(http.StatusForbidden)
 				_, _ = w.Write([]byte(strings.Repeat("secret-body", 10000)))
 				return true
 			},

@@ -69,17 +69,16 @@ func setResolved(status *v1alpha1.ImageLineageStatus, p plan.Plan, set func(stri
 // summarize is the table of design §3, first match first.
 func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut) summary {
 	_, accepted := p.Step.(plan.Accept)
+	busy := busyWith(p, o)
 	switch {
 	case o.Problem != nil && !o.Refused:
 		return stalled(o.Problem.Reason, o.Problem.Message)
 	case p.Problem != nil:
 		return stalled(p.Problem.Reason, p.Problem.Message)
-	case o.Waiting.Reason != "":
-		return reconciling(o.Waiting.Reason, o.Waiting.Message)
 	case p.Hold != nil && p.Hold.Reason == v1alpha1.ReasonHeldSuspended:
 		return ready(p.Hold.Reason, p.Hold.Message)
-	case p.Busy.Reason != "":
-		return reconciling(p.Busy.Reason, p.Busy.Message)
+	case busy.Reason != "":
+		return reconciling(busy.Reason, busy.Message)
 	case s.Lineage.Status.Current == nil && !accepted:
 		return reconciling(v1alpha1.ReasonResolving, "waiting for the first image")
 	case rolledOut.failed:
@@ -97,6 +96,14 @@ func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut
 	default:
 		return ready(v1alpha1.ReasonUpToDate, "the image is what it should be, and so are the workloads")
 	}
+}
+
+// busyWith is what goes on: why a step could not be done, or else what was decided.
+func busyWith(p plan.Plan, o plan.Outcome) plan.Busy {
+	if o.Waiting.Reason != "" {
+		return o.Waiting
+	}
+	return p.Busy
 }
 
 func ready(reason, message string) summary {
