@@ -62,6 +62,9 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 			return err
 		}
 		raw, mediaType = found.Manifest, string(found.MediaType)
+		if !isManifest(raw) {
+			return q.noManifest(ctx)
+		}
 		return nil
 	})
 	if err != nil {
@@ -69,7 +72,7 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 	}
 	description, err := describe(raw)
 	if err != nil {
-		return Description{}, q.invalid("it answers with something that is no manifest")
+		return Description{}, q.invalid("it answers with a manifest that cannot be read")
 	}
 	description.Digest = digest
 	if description.MediaType == "" {

@@ -57,7 +57,7 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Tag)
 		return "", err
 	}
 	if !isManifest(found.Manifest) {
-		return "", q.invalid("it answers with something that is no manifest")
+		return "", q.noManifest(ctx)
 	}
 	if learned {
 		c.rememberHeadless(q.host())
@@ -69,6 +69,15 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Tag)
 func worthGetting(ctx context.Context, seen sighting) bool {
 	return ctx.Err() == nil && !seen.failed && seen.refused == nil &&
 		(seen.status == http.StatusOK || seen.status == http.StatusNotFound || seen.status == http.StatusMethodNotAllowed)
+}
+
+// noManifest is the error for an answer that holds something else. What a login portal
+// answers is called by its name.
+func (q question) noManifest(ctx context.Context) *Error {
+	if isHTML(witnessOf(ctx).sighting().contentType) {
+		return q.invalid("it answers with a web page")
+	}
+	return q.invalid("it answers with something that is no manifest")
 }
 
 func isHTML(contentType string) bool {

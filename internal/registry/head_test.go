@@ -82,7 +82,7 @@ var headFailures = map[string]struct {
 	},
 	"a web page is no image": {
 		intercept: webPage, wantClass: registry.Invalid, wantStatus: 200,
-		wantReason: v1alpha1.ReasonRegistryUnreachable, wantText: "no manifest", wantRequests: 2,
+		wantReason: v1alpha1.ReasonRegistryUnreachable, wantText: "web page", wantRequests: 2,
 	},
 	// net/http itself asks once more where a kept connection ends without an answer.
 	"a connection that breaks": {
