@@ -29,8 +29,10 @@ type admitter struct {
 	limit int
 
 	mu sync.Mutex
-	// seeded is true once live was read from the API server.
+	// seeded is true once the runs that were there before were read from the API
+	// server; told are those of which the cache told until then.
 	seeded bool
+	told   map[types.NamespacedName]bool
 	live   map[types.NamespacedName]bool
 	// created are the runs that the cache has not told of yet.
 	created map[types.NamespacedName]created
@@ -53,15 +55,22 @@ func (a *admitter) Start(_ context.Context, queue workqueue.TypedRateLimitingInt
 	return nil
 }
 
-// seed adds the live runs that the API server tells of, once.
-func (a *admitter) seed(live []types.NamespacedName) {
+// seed adds the live runs that the API server tells of, once. Those of which the cache
+// told meanwhile are left out: it may know more than the list. The others count as
+// created, so that they are asked for if the cache never tells of them.
+func (a *admitter) seed(live []types.NamespacedName, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.init()
-	a.seeded = true
-	for _, run := range live {
-		a.live[run] = true
+	if a.seeded {
+		return
 	}
+	for _, run := range live {
+		if !a.told[run] {
+			a.created[run] = created{at: now}
+		}
+	}
+	a.seeded, a.told = true, nil
 }
 
 func (a *admitter) isSeeded() bool {
@@ -72,7 +81,7 @@ func (a *admitter) isSeeded() bool {
 
 func (a *admitter) init() {
 	if a.live == nil {
-		a.live, a.created = map[types.NamespacedName]bool{}, map[types.NamespacedName]created{}
+		a.live, a.created, a.told = map[types.NamespacedName]bool{}, map[types.NamespacedName]created{}, map[types.NamespacedName]bool{}
 	}
 }
 
@@ -112,6 +121,23 @@ func (a *admitter) observe(run types.NamespacedName, live bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.init()
+	if !a.seeded {
+		a.told[run] = true
+	}
+	a.observeLocked(run, live)
+}
+
+// verify is what the API server tells of a run that the cache had not told of. If it
+// has meanwhile, the cache knows better.
+func (a *admitter) verify(run types.NamespacedName, live bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, unseen := a.created[run]; unseen {
+		a.observeLocked(run, live)
+	}
+}
+
+func (a *admitter) observeLocked(run types.NamespacedName, live bool) {
 	delete(a.created, run)
 	if live {
 		a.live[run] = true
@@ -156,6 +182,13 @@ func (a *admitter) wake() {
 	for _, owner := range a.waiting[:max(min(a.free(), len(a.waiting)), 0)] {
 		a.queue.Add(reconcile.Request{NamespacedName: owner})
 	}
+}
+
+// anyUnseen is true while the cache has not told of some run.
+func (a *admitter) anyUnseen() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.created) > 0
 }
 
 // unseen are the runs of a lineage that were created and that the cache has not

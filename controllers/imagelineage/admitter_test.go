@@ -122,13 +122,36 @@ func TestAdmitterAsksForWhatIsNeverSeen(t *testing.T) {
 	}
 }
 
+// TestAdmitterKnowsWhatRanBefore: what the API server lists counts, unless the cache has
+// told of it while the list was on its way: a place must not be lost for good.
 func TestAdmitterKnowsWhatRanBefore(t *testing.T) {
-	a := &admitter{limit: 1}
-	if a.isSeeded() {
-		t.Error("it is seeded before it was")
+	begun := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	old := types.NamespacedName{Namespace: "ns", Name: "old"}
+	ended := func(a *admitter) { a.observe(old, false) }
+	seeded := func(a *admitter) { a.seed([]types.NamespacedName{old}, begun) }
+	tests := map[string]struct {
+		story []func(*admitter)
+		want  bool
+	}{
+		"a run that is live":                           {[]func(*admitter){seeded}, false},
+		"a run that ended before the list arrived":     {[]func(*admitter){ended, seeded}, true},
+		"a run that ended after that":                  {[]func(*admitter){seeded, ended}, true},
+		"a list that arrives twice":                    {[]func(*admitter){seeded, ended, seeded}, true},
+		"one that is gone, as the API server says":     {[]func(*admitter){seeded, func(a *admitter) { a.verify(old, false) }}, true},
+		"one that the cache told of before it answers": {[]func(*admitter){seeded, ended, func(a *admitter) { a.verify(old, true) }}, true},
 	}
-	a.seed([]types.NamespacedName{{Namespace: "ns", Name: "old"}})
-	if !a.isSeeded() || a.admit(types.NamespacedName{Name: "web"}, types.NamespacedName{Name: "new"}, time.Time{}) {
-		t.Error("a run that was live before this process does not count")
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			a := &admitter{limit: 1}
+			if a.isSeeded() {
+				t.Error("it is seeded before it was")
+			}
+			for _, step := range tc.story {
+				step(a)
+			}
+			if got := a.admit(types.NamespacedName{Name: "web"}, types.NamespacedName{Name: "new"}, begun); got != tc.want || !a.isSeeded() {
+				t.Errorf("another run is let in: %v, want %v", got, tc.want)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ package imagelineage
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -30,7 +31,7 @@ func (r *Reconciler) create(ctx context.Context, s plan.Snapshot, b plan.Build) 
 		return plan.Outcome{}, err
 	}
 	if !r.builds.admit(ownerOf(s.Lineage), name, r.Clock.Now()) {
-		return waiting(v1alpha1.ReasonQueued, 0, "a build is due, and all %d that the operator may run at once are running (--max-concurrent-builds): it begins when one ends", r.builds.limit), nil
+		return waiting(v1alpha1.ReasonQueued, r.queueAgain(), "a build is due, and all %d that the operator may run at once are running (--max-concurrent-builds): it begins when one ends", r.builds.limit), nil
 	}
 	if outcome, err := r.mayPublish(ctx, s); outcome != nil || err != nil {
 		r.builds.release(name)
@@ -87,20 +88,25 @@ func (r *Reconciler) countLive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.builds.seed(live)
+		r.builds.seed(live, r.Clock.Now())
 	}
 	for _, run := range r.builds.overdue(r.Clock.Now()) {
 		found, err := tekton.Get(ctx, r.Live, run.Namespace, run.Name, nil)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case found == nil:
-			r.builds.release(run)
-		default:
-			r.builds.observe(run, !found.Done)
 		}
+		r.builds.verify(run, found != nil && !found.Done)
 	}
 	return nil
+}
+
+// queueAgain is when a lineage in the queue looks again by itself: it is woken when a
+// run ends, unless the cache never told of that run.
+func (r *Reconciler) queueAgain() time.Duration {
+	if r.builds.anyUnseen() {
+		return verifyAfter
+	}
+	return 0
 }
 
 // prune deletes runs of which nothing more is needed.

@@ -7,13 +7,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -60,6 +64,7 @@ func Run(ctx context.Context, o Options) error {
 func ManagerOptions(o Options) manager.Options {
 	return manager.Options{
 		Scheme:                  Scheme(),
+		MapperProvider:          mapper,
 		Cache:                   cacheOptions(),
 		HealthProbeBindAddress:  o.ProbeAddress,
 		LeaderElection:          o.LeaderElect,
@@ -78,6 +83,16 @@ func ManagerOptions(o Options) manager.Options {
 			DisableFor: []client.Object{&corev1.Secret{}},
 		}},
 	}
+}
+
+// mapper knows Tekton's kinds without asking the cluster, which may not have them yet:
+// controller-runtime maps every kind of the cache's options when it starts.
+func mapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
+	asking, err := apiutil.NewDynamicRESTMapper(config, client)
+	if err != nil {
+		return nil, err
+	}
+	return meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{tekton.RESTMapper(), asking}}, nil
 }
 
 // NewParts makes the ports that the controllers act through, and adds to the

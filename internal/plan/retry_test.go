@@ -242,6 +242,7 @@ func TestARunIsWithheld(t *testing.T) {
 		"while a parent does not allow it":        {append(ended(wantedInputs()), refuses), "problem ParentNotAllowed", true},
 		"and published when that is over":         {ended(wantedInputs()), "publish", false},
 		"unless its inputs have moved since then": {append(ended("v1:old"), finishedWhileSuspended("v1:old")), "end Discarded", false},
+		"and until the parents are known again":   {append(ended(wantedInputs()), finishedWhileSuspended(wantedInputs()), func(s *Snapshot) { s.Parents[0].Current = nil }), "", true},
 		"without Tekton nothing is known of it": {[]func(*Snapshot){parentShows(b), recorded(2, 1, wantedInputs(), ""), func(s *Snapshot) {
 			s.NoRuns, s.TemplateProblem = true, &Problem{Reason: v1alpha1.ReasonTektonMissing}
 		}}, "problem TektonMissing", false},

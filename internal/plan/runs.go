@@ -69,8 +69,9 @@ func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
 		return end(v1alpha1.RunCancelled, run.Message)
 	case !run.Succeeded:
 		return end(v1alpha1.RunFailed, run.Message)
-	case d.Lineage.Spec.Suspend || d.plan.Problem != nil:
-		// It stays unpublished until somebody lifts that.
+	case d.Lineage.Spec.Suspend || d.plan.Problem != nil || wasWithheld(run, recorded) && !d.parentsKnown():
+		// It stays unpublished until somebody lifts that, and until it is known what the
+		// parents are then.
 		d.plan.Withheld = true
 		return nil
 	case d.unwanted(run, recorded):
@@ -134,8 +135,17 @@ func (d *decision) lostRun(recorded *v1alpha1.RunStatus) bool {
 // unwanted is true for a run that ended while its image was withheld (its end was
 // recorded, but no outcome) and whose inputs are not today's.
 func (d *decision) unwanted(run *Run, recorded *v1alpha1.RunStatus) bool {
-	return recorded != nil && sameRun(run, recorded) && recorded.Finished != nil &&
-		run.Inputs != inputs(d.subject)
+	return wasWithheld(run, recorded) && run.Inputs != inputs(d.subject)
+}
+
+func wasWithheld(run *Run, recorded *v1alpha1.RunStatus) bool {
+	return recorded != nil && sameRun(run, recorded) && recorded.Finished != nil
+}
+
+// parentsKnown is false while a parent has no current image: one that was made anew
+// has to hear from its registry first.
+func (d *decision) parentsKnown() bool {
+	return !slices.ContainsFunc(d.Parents, func(p Parent) bool { return p.Current == nil })
 }
 
 // inputs is the hash of what a build would be made of now.

@@ -4,6 +4,7 @@
 package failures
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -108,6 +109,27 @@ func TestRows(t *testing.T) {
 	for _, e := range Explanations {
 		if slices.Contains(e.Kinds, Stalled) && !tried[e.Reason] && !slices.Contains(triedElsewhere, e.Reason) {
 			t.Errorf("nothing in the table makes %s happen", e.Reason)
+		}
+	}
+}
+
+// TestStoriesExist: what the page says is told has a test.
+func TestStoriesExist(t *testing.T) {
+	for _, story := range Stories {
+		found := false
+		paths, err := filepath.Glob(filepath.Join(root, story.Dir, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || bytes.Contains(source, []byte("\nfunc "+story.Test+"(t *testing.T) {"))
+		}
+		if !found {
+			t.Errorf("there is no %s in %s", story.Test, story.Dir)
 		}
 	}
 }

@@ -67,6 +67,10 @@ named in quotes stands in the message.
 			fmt.Fprintf(&page, "| %s | %s | %s | %s |\n", row.Name, meanwhile(row), orNothing(row.After), row.Level)
 		}
 	}
+	page.WriteString("\n### Stories\n\n| what goes wrong | test |\n|---|---|\n")
+	for _, story := range Stories {
+		fmt.Fprintf(&page, "| %s | `%s` in `%s` |\n", story.Name, story.Test, story.Dir)
+	}
 	return page.String()
 }
 

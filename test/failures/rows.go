@@ -132,6 +132,23 @@ var Groups = []Group{
 	}},
 }
 
+// Story is a test that tells of many failures at once, or has no lineage that could say
+// anything.
+type Story struct {
+	// Name says what goes wrong.
+	Name string
+	// Dir and Test are where it is told.
+	Dir, Test string
+}
+
+// Stories are the failures that are no row of the table.
+var Stories = []Story{
+	{"the operator is killed right after every single effect of a cascade", "test/integration", "TestKilledAfterEveryEffect"},
+	{"caches lag, answers come late, people push, retag, edit and delete, and operators are killed and handed over, in any order", "controllers/imagelineage", "TestWhateverTheOrder"},
+	{"the operator's real Pod is killed in the middle of a cascade", "test/e2e", "TestStoryOperatorKilled"},
+	{"the operator itself is broken on purpose: the tests have to notice", "test/variants", "TestBrokenVariantsAreCaught"},
+}
+
 // Of lists the rows of a level.
 func Of(level Level) []Row {
 	var rows []Row
