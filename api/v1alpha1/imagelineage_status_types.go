@@ -116,10 +116,10 @@ type Observed struct {
 	// +optional
 	Digest Digest `json:"digest,omitempty"`
 
-	// since is when the tag was first seen to show this.
+	// since is when the check began that first saw the tag show this.
 	//
 	// +required
-	Since metav1.Time `json:"since"`
+	Since metav1.MicroTime `json:"since"`
 }
 
 // Origin says how a revision came about.

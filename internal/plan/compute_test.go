@@ -313,7 +313,13 @@ func TestCompute(t *testing.T) {
 			edits: []func(*Snapshot){shows(y, 9), func(s *Snapshot) {
 				s.Lineage.Status.Current.Accepted = metav1.NewMicroTime(now)
 			}},
-			wantUpToDate: True,
+			want: "check", wantUpToDate: True,
+		},
+		"an answer from before what another operator has heard is not believed": {
+			edits: []func(*Snapshot){shows(y, 9), func(s *Snapshot) {
+				s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: z, Since: metav1.NewMicroTime(now)}
+			}},
+			want: "check", wantUpToDate: True,
 		},
 		"an old digest is no release: it is asked for twice": {
 			edits: []func(*Snapshot){with(built(2, y, a), built(1, x, a)), shows(x, 1)},

@@ -56,6 +56,10 @@ func (d *decision) resolve() Resolution {
 	if o.Failure != nil {
 		return d.unresolved(*o.Failure)
 	}
+	if d.Stale() {
+		d.plan.Check = true
+		return Resolution{Resolved: Unknown}
+	}
 	if o.Absent {
 		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: d.Reference.Name() + " does not exist at its registry"}
 	}

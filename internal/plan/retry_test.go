@@ -172,7 +172,7 @@ func TestAClockThatWasMovedBack(t *testing.T) {
 		want  string
 	}{
 		"a release is adopted that was seen since then":   {[]func(*Snapshot){behind, answered(y, time.Second)}, "accept Adopted 2"},
-		"an answer of before then may be of before":       {[]func(*Snapshot){behind, answered(y, -time.Second)}, ""},
+		"an answer of before then may be of before":       {[]func(*Snapshot){behind, answered(y, -time.Second)}, "check"},
 		"a parent that moved is a reason to build":        {[]func(*Snapshot){parentShows(b), behind, answered(x, time.Second)}, "create ParentChanged"},
 		"a failure a minute ago by today's clock is over": {[]func(*Snapshot){parentShows(b), recorded(2, 1, wantedInputs(), v1alpha1.RunFailed), inARow(1), behind, answered(x, time.Second)}, "create ParentChanged"},
 		"a failure of just now is not":                    {[]func(*Snapshot){parentShows(b), recorded(2, 1, wantedInputs(), v1alpha1.RunFailed), inARow(2), behind, answered(x, time.Second)}, "busy BuildFailed"},

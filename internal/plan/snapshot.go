@@ -52,6 +52,21 @@ type Snapshot struct {
 	ClockBehind time.Time
 }
 
+// Stale is true for an answer of the registry that was asked for before what the
+// status tells was so, and says something else: it may tell of the time before. That
+// happens after each publish, and where another operator heard of something first.
+func (s Snapshot) Stale() bool {
+	o := s.Observation
+	if !o.Answered() {
+		return false
+	}
+	if current := s.Lineage.Status.Current; current != nil && current.Digest != o.Digest && !o.Started.After(s.past(current.Accepted.Time)) {
+		return true
+	}
+	observed := s.Lineage.Status.Observed
+	return observed != nil && observed.Digest != o.Digest && !o.Started.After(s.past(observed.Since.Time))
+}
+
 // past is a time of the status by today's clock.
 func (s Snapshot) past(told time.Time) time.Time {
 	if told.After(s.Now) && !s.ClockBehind.IsZero() {

@@ -34,8 +34,8 @@ func (d *decision) believeTag() bool {
 	if current != nil && current.Digest == o.Digest {
 		return d.prove()
 	}
-	if current != nil && !o.Started.After(d.past(current.Accepted.Time)) {
-		return false // asked before current was accepted, it may tell of the time before
+	if d.Stale() {
+		return false
 	}
 	if o.Absent {
 		return d.tagGone()

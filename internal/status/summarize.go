@@ -48,13 +48,13 @@ func parents(l *v1alpha1.ImageLineage) string {
 }
 
 func observed(before *v1alpha1.Observed, s plan.Snapshot) *v1alpha1.Observed {
-	if !s.Observation.Answered() {
+	if !s.Observation.Answered() || s.Stale() {
 		return before
 	}
 	if before != nil && before.Digest == s.Observation.Digest {
 		return before
 	}
-	return &v1alpha1.Observed{Digest: s.Observation.Digest, Since: metav1.NewTime(s.Now)}
+	return &v1alpha1.Observed{Digest: s.Observation.Digest, Since: metav1.NewMicroTime(s.Observation.Started)}
 }
 
 // maxWaitingFor is how many ancestors the status names (status.waitingFor).

@@ -344,3 +344,16 @@ func TestFailuresAreCounted(t *testing.T) {
 		})
 	}
 }
+
+// TestAStaleAnswerIsNotTold: of two operators, or right after a publish, one may still
+// hold an answer of before. Telling it would be taken back, and told again, without end.
+func TestAStaleAnswerIsNotTold(t *testing.T) {
+	s := snapshot()
+	s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: one, Since: metav1.NewMicroTime(now)}
+	for after, want := range map[time.Duration]v1alpha1.Digest{-time.Second: one, time.Second: two} {
+		s.Observation = &plan.Observation{Digest: two, Started: now.Add(after), Repeats: 1}
+		if got := Summarize(s, plan.Plan{Lineage: current}, plan.Outcome{}).Observed.Digest; got != want {
+			t.Errorf("asked %s after what is told: observed %s, want %s", after, got, want)
+		}
+	}
+}
