@@ -153,34 +153,6 @@ func TestAReleaseByHandIsNeverUndone(t *testing.T) {
 	}
 }
 
-func TestARollbackByHandStays(t *testing.T) {
-	w := newWorld(t)
-	w.chain()
-	w.start(0)
-	first := current(w.waitRolledOut(w.shows("base:1")))
-	w.push("base:1", "base two")
-	w.check("base")
-	w.waitRolledOut(w.shows("base:1"))
-
-	w.retag("app:1", first)
-	w.check("app")
-	l := w.waitFor("app", "rolled back", func(l *v1alpha1.ImageLineage) bool {
-		return current(l) == first && ready(l) == v1alpha1.ReasonHeldByUser && l.Status.Rollout.Summary == "1/1"
-	})
-	if l.Status.Current.Origin != v1alpha1.OriginRolledBack {
-		t.Errorf("origin %s, want RolledBack", l.Status.Current.Origin)
-	}
-	runs := w.runCount()
-
-	// The base that the person left is still there: nothing is built. A newer one ends the hold.
-	third := w.push("base:1", "base three")
-	w.check("base")
-	w.waitRolledOut(third)
-	if got := w.runCount(); got != runs+2 {
-		t.Errorf("%d runs since the rollback, want 2", got-runs)
-	}
-}
-
 func TestATagThatVanishedIsPutBack(t *testing.T) {
 	w := newWorld(t)
 	w.chain()
@@ -195,23 +167,6 @@ func TestATagThatVanishedIsPutBack(t *testing.T) {
 	if n := w.runCount(); n != 2 {
 		t.Errorf("%d runs, want the first 2 only", n)
 	}
-}
-
-func TestAFailedBuildIsNotRepeated(t *testing.T) {
-	w := newWorld(t)
-	w.push("base:1", "base one")
-	w.tekton.behave("app", failsWithoutPush)
-	w.create(w.followed("base", "base:1"), w.produced("app", "app:1", "base"))
-	w.start(0)
-	l := w.waitReady("app", v1alpha1.ReasonBuildFailed)
-	if l.Status.Run.Outcome != v1alpha1.RunFailed || w.runCount() != 1 {
-		t.Errorf("after a failure: %d runs, %s", w.runCount(), describe(l))
-	}
-	w.push("base:1", "base two")
-	w.check("base")
-	w.waitFor("app", "tried with the new base", func(l *v1alpha1.ImageLineage) bool {
-		return w.runCount() == 2 && ready(l) == v1alpha1.ReasonBuildFailed
-	})
 }
 
 func TestTrackedAndImplicitParents(t *testing.T) {

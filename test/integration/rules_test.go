@@ -4,16 +4,13 @@
 package integration
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -99,88 +96,6 @@ func TestOneReferenceIsBuiltByOneLineage(t *testing.T) {
 	l := w.waitReady("second", v1alpha1.ReasonUpToDate)
 	if got := l.Status.Current.Origin; got != v1alpha1.OriginAdopted {
 		t.Errorf("the heir's image is %s, want Adopted: it did not build it", got)
-	}
-}
-
-// holdRuns keeps the stand-in for Tekton from finishing a lineage's runs.
-func holdRuns(l *v1alpha1.ImageLineage) *v1alpha1.ImageLineage {
-	l.Spec.Build.PipelineRun.Metadata = &v1alpha1.TemplateMetadata{Labels: map[string]string{holdLabel: "true"}}
-	return l
-}
-
-// runInFlight waits for a lineage's run that is held.
-func (w *world) runInFlight(lineage string) *unstructured.Unstructured {
-	w.t.Helper()
-	var found *unstructured.Unstructured
-	err := eventually(w.t.Context(), func(ctx context.Context) (bool, error) {
-		runs := pipelineRuns()
-		if err := admin.List(ctx, runs, client.InNamespace(w.namespace), client.MatchingLabels{v1alpha1.LineageLabel: lineage}); err != nil {
-			return false, err
-		}
-		for i := range runs.Items {
-			if runs.Items[i].GetLabels()[holdLabel] != "" && runs.Items[i].GetDeletionTimestamp() == nil {
-				found = &runs.Items[i]
-			}
-		}
-		return found != nil, nil
-	})
-	if err != nil {
-		w.t.Fatalf("%s: no run: %s", lineage, describe(w.lineage(lineage)))
-	}
-	return found
-}
-
-func (w *world) release(run *unstructured.Unstructured) {
-	w.t.Helper()
-	err := admin.Patch(w.t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"labels": {"`+holdLabel+`": null}}}`)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func TestAReleaseDuringARunWins(t *testing.T) {
-	w := newWorld(t)
-	w.push("base:1", "base one")
-	w.create(w.followed("base", "base:1"), holdRuns(w.produced("app", "app:1", "base")))
-	w.start(0)
-	run := w.runInFlight("app")
-	pushed := w.push("app:1", "a release, pushed during the run")
-	w.release(run)
-	l := w.waitFor("app", "superseded and on the release", func(l *v1alpha1.ImageLineage) bool {
-		return l.Status.Run != nil && l.Status.Run.Outcome == v1alpha1.RunSuperseded && current(l) == pushed
-	})
-	if got := w.shows("app:1"); got != pushed {
-		t.Errorf("the tag shows %s, want the release: %s", got, describe(l))
-	}
-}
-
-func TestARunThatAPersonDeletesIsMadeAgain(t *testing.T) {
-	w := newWorld(t)
-	w.push("base:1", "base one")
-	w.create(w.followed("base", "base:1"), holdRuns(w.produced("app", "app:1", "base")))
-	w.start(0)
-	first := w.runInFlight("app")
-	w.waitFor("app", "told of its run", func(l *v1alpha1.ImageLineage) bool { return l.Status.Run != nil })
-	if err := admin.Delete(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	w.waitFor("app", "at its second attempt", func(l *v1alpha1.ImageLineage) bool { return l.Status.Run.Attempt == 2 })
-	w.release(w.runInFlight("app"))
-	w.waitReady("app", v1alpha1.ReasonUpToDate)
-}
-
-func TestAnOutputThatIsNotThereIsRefused(t *testing.T) {
-	w := newWorld(t)
-	w.push("base:1", "base one")
-	w.tekton.behave("app", pushesNothing)
-	w.create(w.followed("base", "base:1"), w.produced("app", "app:1", "base"))
-	w.start(0)
-	// A registry may take a moment to show what was pushed.
-	w.waitReady("app", v1alpha1.ReasonPublishing)
-	w.move(time.Hour)
-	l := w.waitReady("app", v1alpha1.ReasonOutputRefused)
-	if w.shows("app:1") != "" || current(l) != "" {
-		t.Errorf("something was published: %s", describe(l))
 	}
 }
 

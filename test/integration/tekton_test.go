@@ -21,9 +21,6 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
-// holdLabel on a run keeps the stand-in for Tekton from finishing it.
-const holdLabel = "test.example.com/hold"
-
 // behaviour is what becomes of a lineage's runs. The image is a function of the
 // base and the lineage.
 type behaviour struct {
@@ -35,8 +32,16 @@ type behaviour struct {
 	// reports the digest of the image, or another one, as a result.
 	reports bool
 	digest  v1alpha1.Digest
+	// content replaces that of the image, so that it can be told from a good one.
+	content string
 	// fails is the reason of the run's condition; empty where it succeeds.
 	fails string
+}
+
+// of is a behaviour whose image has another content.
+func (b behaviour) of(content string) behaviour {
+	b.content = content
+	return b
 }
 
 // unknownDigest is of no image.
@@ -52,7 +57,15 @@ var (
 	pushesNothing      = behaviour{reports: true}
 	pushesElsewhere    = behaviour{pushes: true, to: "elsewhere:1", reports: true}
 	timesOut           = behaviour{fails: string(pipelinev1.PipelineRunReasonTimedOut)}
+	cancelled          = behaviour{fails: string(pipelinev1.PipelineRunReasonCancelled)}
 )
+
+// stops are the runs that Tekton ends before they end by themselves, and what it then
+// tells of their tasks.
+var stops = map[string]pipelinev1.TaskRunSpecStatusMessage{
+	timesOut.fails:  pipelinev1.TaskRunCancelledByPipelineTimeoutMsg,
+	cancelled.fails: pipelinev1.TaskRunCancelledByPipelineMsg,
+}
 
 // tekton is the stand-in for Tekton's controller. Its mutex is held while it works,
 // so that what a method says is so when it returns.
@@ -110,12 +123,16 @@ func (w *world) driveRuns(ctx context.Context) error {
 	}
 	runs := pipelineRuns()
 	if err := admin.List(ctx, runs, client.InNamespace(w.namespace)); err != nil {
-		return err
+		// A test may have removed Tekton altogether.
+		return client.IgnoreNotFound(err)
 	}
 	for i := range runs.Items {
 		run := &runs.Items[i]
 		b := w.tekton.ofLocked(lineageOfRun(run))
-		if ended(run) || b.holds || run.GetLabels()[holdLabel] != "" {
+		if status, _, _ := unstructured.NestedString(run.Object, "spec", "status"); status != "" {
+			b = cancelled
+		}
+		if ended(run) || b.holds {
 			continue
 		}
 		if err := w.endRun(ctx, run, b); err != nil {
@@ -142,7 +159,11 @@ func (w *world) endRun(ctx context.Context, run *unstructured.Unstructured, b be
 		output = w.image(b.to)
 	}
 	parsed, _ := reference.Parse(base)
-	img, err := makeImage(fmt.Sprintf("%s on %s", lineageOfRun(run), base), base, parsed.Digest)
+	content := fmt.Sprintf("%s on %s", lineageOfRun(run), base)
+	if b.content != "" {
+		content = b.content
+	}
+	img, err := makeImage(content, base, parsed.Digest)
 	if err != nil {
 		return err
 	}
@@ -193,6 +214,9 @@ func (w *world) runStatus(run *unstructured.Unstructured, b behaviour, results m
 	case timesOut.fails:
 		status, reason = "False", b.fails
 		message = fmt.Sprintf("PipelineRun %q failed to finish within %q", run.GetName(), "1h0m0s")
+	case cancelled.fails:
+		status, reason = "False", b.fails
+		message = fmt.Sprintf("PipelineRun %q was cancelled", run.GetName())
 	default:
 		status, reason, message = "False", b.fails, "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"
 	}
@@ -223,7 +247,7 @@ func (w *world) timestamp() string { return w.clock.Now().UTC().Format(time.RFC3
 func taskName(run *unstructured.Unstructured) string { return run.GetName() + "-build" }
 
 // failTask makes the TaskRun that a run fails by: its step push exits, or Tekton
-// ends it as the whole run times out.
+// ends it as it ends the whole run.
 func (w *world) failTask(ctx context.Context, run *unstructured.Unstructured, b behaviour) error {
 	task := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
@@ -235,8 +259,8 @@ func (w *world) failTask(ctx context.Context, run *unstructured.Unstructured, b 
 	task.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(run, run.GroupVersionKind())})
 	reason, message := "Failed", `"step-push" exited with code 3`
 	exit := map[string]any{"exitCode": int64(3), "reason": "Error"}
-	if b.fails == timesOut.fails {
-		reason, message = string(pipelinev1.TaskRunReasonCancelled), string(pipelinev1.TaskRunCancelledByPipelineTimeoutMsg)
+	if why, ok := stops[b.fails]; ok {
+		reason, message = string(pipelinev1.TaskRunReasonCancelled), string(why)
 		exit = map[string]any{"exitCode": int64(1), "reason": reason}
 		task.Object["spec"].(map[string]any)["status"] = string(pipelinev1.TaskRunSpecStatusCancelled)
 		task.Object["spec"].(map[string]any)["statusMessage"] = message
@@ -335,6 +359,9 @@ func TestTheStandInForTektonDoesAsItIsTold(t *testing.T) {
 		"elsewhere": {pushesElsewhere, func(d string) ending { return ending{Reason: "Succeeded", Digest: d, Elsewhere: d} }},
 		"timesout": {timesOut, func(string) ending {
 			return ending{Reason: "PipelineRunTimeout", Digest: "none", Task: "TaskRunCancelled, step push exits 1"}
+		}},
+		"cancelled": {cancelled, func(string) ending {
+			return ending{Reason: "Cancelled", Digest: "none", Task: "TaskRunCancelled, step push exits 1"}
 		}},
 	}
 	for lineage, tc := range tests {
