@@ -43,7 +43,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) erro
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("imagelineage").
 		For(&v1alpha1.ImageLineage{}).
-		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(family(c))).
+		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(downstream(c))).
+		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(upstream(c)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(tekton.CRD(), handler.EnqueueRequestsFromMapFunc(tektonCame(c, runs))).
 		WatchesRawSource(runs).
 		WatchesRawSource(&r.builds).
@@ -72,24 +73,30 @@ func namespaceObject() client.Object {
 	return namespace
 }
 
-// family are the lineages whose decision may depend on another one: its children,
-// those that stand for its image, and its parents, whose role it may change.
-func family(c client.Reader) handler.MapFunc {
+// downstream are the lineages whose decision depends on another one: its children, and
+// those that stand for its image.
+func downstream(c client.Reader) handler.MapFunc {
+	return relatives(c, index.Children, "Children could not be listed")
+}
+
+// upstream are the lineages that another one is built on. What it does is no concern of
+// theirs, but that it is there is: it may give them their role.
+func upstream(c client.Reader) handler.MapFunc {
+	return relatives(c, index.Above, "Parents could not be listed")
+}
+
+func relatives(c client.Reader, of func(context.Context, client.Reader, *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error), failure string) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
 		l, ok := o.(*v1alpha1.ImageLineage)
 		if !ok {
 			return nil
 		}
-		children, err := index.Children(ctx, c, l)
+		found, err := of(ctx, c, l)
 		if err != nil {
-			log.FromContext(ctx).Error(err, "Children could not be listed", "lineage", client.ObjectKeyFromObject(l))
-		}
-		above, err := index.Above(ctx, c, l)
-		if err != nil {
-			log.FromContext(ctx).Error(err, "Parents could not be listed", "lineage", client.ObjectKeyFromObject(l))
+			log.FromContext(ctx).Error(err, failure, "lineage", client.ObjectKeyFromObject(l))
 		}
 		var names []types.NamespacedName
-		for _, relative := range append(children, above...) {
+		for _, relative := range found {
 			names = append(names, client.ObjectKeyFromObject(relative))
 		}
 		return requests(names)

@@ -110,7 +110,11 @@ func (p *process) deliver() bool {
 			if of == nil {
 				continue
 			}
-			for _, req := range family(p.view)(context.Background(), of) {
+			wakes := downstream(p.view)(context.Background(), of)
+			if c.old == nil || c.now == nil || c.old.GetGeneration() != c.now.GetGeneration() {
+				wakes = append(wakes, upstream(p.view)(context.Background(), of)...)
+			}
+			for _, req := range wakes {
 				p.queue.Add(req)
 			}
 		}

@@ -150,8 +150,10 @@ func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([
 // HasChild is true where another lineage names a lineage, or its image, as a
 // parent.
 func HasChild(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage, ref reference.Reference) (bool, error) {
+	// A second one, since the first may be the lineage itself.
+	const enough = 2
 	for _, key := range []string{l.Namespace + "/" + l.Name, ref.Name()} {
-		found, err := list(ctx, c, client.MatchingFields{byParent: key})
+		found, err := list(ctx, c, client.MatchingFields{byParent: key}, client.Limit(enough))
 		if err != nil {
 			return false, err
 		}
@@ -221,9 +223,11 @@ func Producers(ctx context.Context, c client.Reader, ref reference.Reference) ([
 	return out, err
 }
 
+// list reads lineages without copying them, since a base may have a thousand children:
+// nobody may modify what comes from here.
 func list(ctx context.Context, c client.Reader, opts ...client.ListOption) ([]*v1alpha1.ImageLineage, error) {
 	found := &v1alpha1.ImageLineageList{}
-	if err := c.List(ctx, found, opts...); err != nil {
+	if err := c.List(ctx, found, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		return nil, err
 	}
 	out := make([]*v1alpha1.ImageLineage, 0, len(found.Items))

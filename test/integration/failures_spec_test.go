@@ -6,6 +6,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -282,16 +283,26 @@ const many = 1000
 
 func manyName(i int) string { return fmt.Sprintf("app-%04d", i) }
 
-// thousand declares a thousand lineages on images that exist, and the subject last.
+// thousand declares a thousand lineages on images that exist, from many hands at once,
+// and the subject among them.
 func (w *world) thousand() {
 	w.t.Helper()
 	// One image under a thousand tags: the registry is not what is tried here.
-	w.push("app:1", "app one")
-	for i := range many {
-		w.push(fmt.Sprintf("many:%d", i), "many")
-		w.create(w.produced(manyName(i), fmt.Sprintf("many:%d", i), "base"))
+	digest := w.push("many:0", "many")
+	const hands = 8
+	var group sync.WaitGroup
+	for hand := range hands {
+		group.Go(func() {
+			for i := hand; i < many; i += hands {
+				if i > 0 {
+					w.retag(fmt.Sprintf("many:%d", i), digest)
+				}
+				w.create(w.produced(manyName(i), fmt.Sprintf("many:%d", i), "base"))
+			}
+		})
 	}
-	w.create(w.produced(subject, "app:2", "base"))
+	w.create(w.produced(subject, "app:1", "base"))
+	group.Wait()
 }
 
 // thousandAtRest waits until all of them are taken on, and checks that nothing was

@@ -5,6 +5,11 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -21,9 +27,9 @@ import (
 
 // podBehaviour is what becomes of a Deployment's pods.
 type podBehaviour struct {
-	// waits is what the container waits for; empty where it runs.
+	// waits is what the containers wait for; empty where they run.
 	waits string
-	// onDigest limits it to pods of that image; pods of others run.
+	// onDigest limits it to containers of that image; those of others run.
 	onDigest v1alpha1.Digest
 }
 
@@ -33,7 +39,7 @@ var (
 	cannotPull = podBehaviour{waits: "ImagePullBackOff"}
 )
 
-// on is a behaviour for the pods of one image.
+// on is a behaviour for the containers of one image.
 func (b podBehaviour) on(digest v1alpha1.Digest) podBehaviour {
 	b.onDigest = digest
 	return b
@@ -45,6 +51,22 @@ type kubelet struct {
 	mu         sync.Mutex
 	behaviours map[string]podBehaviour
 	late       map[string]bool
+	// nodes are what was pulled for each Deployment, by image as written: its pods run
+	// on one node, and another Deployment's on another one. As the kubelet does by
+	// default, an image is pulled where the node has none of that name, and a tag that
+	// has moved since then is not noticed.
+	nodes map[types.UID]map[string]v1alpha1.Digest
+}
+
+// nodeOf is the node of a Deployment's pods. k.mu is held.
+func (k *kubelet) nodeOf(d *appsv1.Deployment) map[string]v1alpha1.Digest {
+	if k.nodes == nil {
+		k.nodes = map[types.UID]map[string]v1alpha1.Digest{}
+	}
+	if k.nodes[d.UID] == nil {
+		k.nodes[d.UID] = map[string]v1alpha1.Digest{}
+	}
+	return k.nodes[d.UID]
 }
 
 // behave says what becomes of a Deployment's pods, those that are there included.
@@ -70,42 +92,75 @@ func (k *kubelet) deadline(deployment string) {
 	k.late[deployment] = true
 }
 
-// driveDeployments brings each Deployment to its template at once, with one pod.
+// Labels of the pods that the stand-in makes: whose they are, and of which template.
+const (
+	deploymentLabel = "test.example.com/deployment"
+	templateLabel   = "test.example.com/template"
+)
+
+// driveDeployments brings each Deployment to its template at once, with one pod, or
+// with none where it is scaled to zero.
 func (w *world) driveDeployments(ctx context.Context) error {
 	w.kubelet.mu.Lock()
 	defer w.kubelet.mu.Unlock()
-	deployments := &appsv1.DeploymentList{}
+	deployments, pods := &appsv1.DeploymentList{}, &corev1.PodList{}
 	if err := admin.List(ctx, deployments, client.InNamespace(w.namespace)); err != nil {
 		return err
 	}
+	if err := admin.List(ctx, pods, client.InNamespace(w.namespace), client.HasLabels{deploymentLabel}); err != nil {
+		return err
+	}
+	of := map[string][]corev1.Pod{}
+	for _, pod := range pods.Items {
+		name := pod.Labels[deploymentLabel]
+		of[name] = append(of[name], pod)
+	}
 	for i := range deployments.Items {
 		d := &deployments.Items[i]
-		pod, err := w.drivePod(ctx, d)
-		if err != nil {
+		if err := w.driveDeployment(ctx, d, of[d.Name]); err != nil {
 			return err
 		}
-		if pod == nil || len(pod.Status.ContainerStatuses) == 0 {
-			continue
-		}
-		before := d.DeepCopy()
-		d.Status = w.deploymentStatus(d, pod.Status.ContainerStatuses[0].Ready)
-		if equality.Semantic.DeepEqual(before.Status, d.Status) {
-			continue
-		}
-		if err := admin.Status().Patch(ctx, d, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		delete(of, d.Name)
+	}
+	// Pods go with their Deployment.
+	for _, orphans := range of {
+		if _, err := deletePods(ctx, orphans, ""); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deploymentStatus is that of a Deployment with one pod, of its template. kubelet's
-// mutex is held.
-func (w *world) deploymentStatus(d *appsv1.Deployment, running bool) appsv1.DeploymentStatus {
-	status := appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: 1, UpdatedReplicas: 1}
+func (w *world) driveDeployment(ctx context.Context, d *appsv1.Deployment, pods []corev1.Pod) error {
+	pod, err := w.drivePod(ctx, d, pods)
+	if err != nil || wanted(d) > 0 && (pod == nil || len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers)) {
+		return err // or the kubelet does not tell of all containers yet
+	}
+	before := d.DeepCopy()
+	d.Status = w.deploymentStatus(d, pod)
+	if equality.Semantic.DeepEqual(before.Status, d.Status) {
+		return nil
+	}
+	return client.IgnoreNotFound(admin.Status().Patch(ctx, d, client.MergeFrom(before)))
+}
+
+// wanted is how many pods a Deployment has: one at the most.
+func wanted(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return min(*d.Spec.Replicas, 1)
+}
+
+// deploymentStatus is that of a Deployment with this pod, of its template; nil where
+// it is scaled to zero. kubelet's mutex is held.
+func (w *world) deploymentStatus(d *appsv1.Deployment, pod *corev1.Pod) appsv1.DeploymentStatus {
+	status := appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: wanted(d), UpdatedReplicas: wanted(d)}
 	progress := appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue}
 	switch {
-	case running:
+	case pod == nil:
+		progress.Reason = "NewReplicaSetAvailable"
+	case runsAll(pod):
 		status.ReadyReplicas, status.AvailableReplicas = 1, 1
 		progress.Reason = "NewReplicaSetAvailable"
 	case w.kubelet.late[d.Name]:
@@ -126,76 +181,114 @@ func (w *world) deploymentStatus(d *appsv1.Deployment, running bool) appsv1.Depl
 	return status
 }
 
-// drivePod keeps one pod of a Deployment, and returns it as the kubelet reports it;
-// nil where it was only just made.
-func (w *world) drivePod(ctx context.Context, d *appsv1.Deployment) (*corev1.Pod, error) {
-	image := d.Spec.Template.Spec.Containers[0].Image
-	pods := &corev1.PodList{}
-	if err := admin.List(ctx, pods, client.InNamespace(w.namespace), client.MatchingLabels(d.Spec.Template.Labels)); err != nil {
+func runsAll(pod *corev1.Pod) bool {
+	return !slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })
+}
+
+// drivePod keeps one pod of a Deployment's present template, and returns it as the
+// kubelet reports it; nil where it was only just made, or where none is wanted.
+func (w *world) drivePod(ctx context.Context, d *appsv1.Deployment, pods []corev1.Pod) (*corev1.Pod, error) {
+	template, err := templateHash(d)
+	if err != nil {
 		return nil, err
 	}
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		if pod.Spec.Containers[0].Image == image {
-			return pod, w.reportPod(ctx, pod, w.kubelet.behaviours[d.Name])
+	if wanted(d) == 0 {
+		_, err := deletePods(ctx, pods, "")
+		return nil, err
+	}
+	pod, err := deletePods(ctx, pods, template)
+	if err != nil {
+		return nil, err
+	}
+	if pod != nil {
+		return pod, w.reportPod(ctx, pod, w.kubelet.nodeOf(d), w.kubelet.behaviours[d.Name])
+	}
+	labels := maps.Clone(d.Spec.Template.Labels)
+	labels[deploymentLabel], labels[templateLabel] = d.Name, template
+	return nil, admin.Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, GenerateName: d.Name + "-", Labels: labels},
+		Spec:       *d.Spec.Template.Spec.DeepCopy(),
+	})
+}
+
+// templateHash tells the templates of a Deployment apart, and those of another one
+// that has its name later.
+func templateHash(d *appsv1.Deployment) (string, error) {
+	template, err := json.Marshal(d.Spec.Template)
+	hash := fnv.New64a()
+	_, _ = hash.Write(append(template, d.UID...))
+	return strconv.FormatUint(hash.Sum64(), 16), err
+}
+
+// deletePods deletes all pods but the one of a template, and returns that one.
+func deletePods(ctx context.Context, pods []corev1.Pod, but string) (*corev1.Pod, error) {
+	var kept *corev1.Pod
+	for i := range pods {
+		pod := &pods[i]
+		if kept == nil && pod.Labels[templateLabel] == but {
+			kept = pod
+			continue
 		}
 		if err := admin.Delete(ctx, pod, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
 			return nil, err
 		}
 	}
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, GenerateName: d.Name + "-", Labels: d.Spec.Template.Labels},
-		Spec:       *d.Spec.Template.Spec.DeepCopy(),
-	}
-	return nil, admin.Create(ctx, pod)
+	return kept, nil
 }
 
-// reportPod writes the status of a pod that behaves so, where it is another one.
-func (w *world) reportPod(ctx context.Context, pod *corev1.Pod, b podBehaviour) error {
-	ref, err := reference.Parse(pod.Spec.Containers[0].Image)
-	if err != nil {
-		return err
-	}
+// reportPod writes the status of a pod that behaves so, where it is another one. A
+// container whose image does not exist yet is not told of.
+func (w *world) reportPod(ctx context.Context, pod *corev1.Pod, node map[string]v1alpha1.Digest, b podBehaviour) error {
 	before := pod.DeepCopy()
-	pulled := ""
-	if len(pod.Status.ContainerStatuses) > 0 {
-		pulled = pod.Status.ContainerStatuses[0].ImageID
+	pod.Status.Phase, pod.Status.ContainerStatuses = corev1.PodRunning, nil
+	for _, c := range pod.Spec.Containers {
+		ref, err := reference.Parse(c.Image)
+		if err != nil {
+			return err
+		}
+		pulled := node[c.Image]
+		if digest := w.pulls(ref, pulled); digest != "" {
+			status := containerStatus(pod, c, b.forContainer(digest, pulled), ref.Pinned(string(digest)))
+			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, status)
+			if status.ImageID != "" {
+				node[c.Image] = digest
+			}
+		}
+		if node[c.Image] == "" {
+			pod.Status.Phase = corev1.PodPending
+		}
 	}
-	digest := w.pulls(ref, pulled)
-	if digest == "" {
-		return nil // the image does not exist yet
-	}
-	// What was pulled once is there.
-	if b.onDigest != "" && b.onDigest != digest || b.waits == cannotPull.waits && pulled != "" {
-		b = runs
-	}
-	pod.Status.Phase = corev1.PodRunning
-	if b.waits == cannotPull.waits {
-		pod.Status.Phase = corev1.PodPending
-	}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{containerStatus(pod, b, ref.Pinned(string(digest)))}
 	if equality.Semantic.DeepEqual(before.Status, pod.Status) {
 		return nil
 	}
 	return client.IgnoreNotFound(admin.Status().Patch(ctx, pod, client.MergeFrom(before)))
 }
 
-// pulls is the digest of a pod's image: what was pulled for it, or else what the
-// image has, or shows, now.
-func (w *world) pulls(ref reference.Reference, pulled string) v1alpha1.Digest {
-	if _, digest, ok := strings.Cut(pulled, "@"); ok {
-		return v1alpha1.Digest(digest)
+// forContainer is what becomes of one container of the pods. What was pulled once is there.
+func (b podBehaviour) forContainer(digest, pulled v1alpha1.Digest) podBehaviour {
+	if b.onDigest != "" && b.onDigest != digest || b.waits == cannotPull.waits && pulled != "" {
+		return runs
 	}
-	if ref.Digest != "" {
+	return b
+}
+
+// pulls is the digest of a container's image: what the node has of it, or else what
+// the image has, or shows, now.
+func (w *world) pulls(ref reference.Reference, pulled v1alpha1.Digest) v1alpha1.Digest {
+	switch {
+	case pulled != "":
+		return pulled
+	case ref.Digest != "":
 		return v1alpha1.Digest(ref.Digest)
+	default:
+		return w.shows(strings.TrimPrefix(ref.Name(), w.host+"/"))
 	}
-	return w.shows(strings.TrimPrefix(ref.Name(), w.host+"/"))
 }
 
 // containerStatus is what the kubelet tells of a container. Its times are those of
 // the pod, so that nothing changes from look to look.
-func containerStatus(pod *corev1.Pod, b podBehaviour, imageID string) corev1.ContainerStatus {
-	status := corev1.ContainerStatus{Name: pod.Spec.Containers[0].Name, Image: pod.Spec.Containers[0].Image}
+func containerStatus(pod *corev1.Pod, c corev1.Container, b podBehaviour, imageID string) corev1.ContainerStatus {
+	status := corev1.ContainerStatus{Name: c.Name, Image: c.Image}
 	if b.waits == "" {
 		status.ImageID, status.Ready, status.Started = imageID, true, new(true)
 		status.State.Running = &corev1.ContainerStateRunning{StartedAt: pod.CreationTimestamp}
@@ -220,7 +313,7 @@ func (w *world) waitStatus(deployment string, available int32, reason string) {
 	err := eventually(w.t.Context(), func(context.Context) (bool, error) {
 		d = w.readDeployment(deployment)
 		return d.Status.ObservedGeneration == d.Generation && d.Status.AvailableReplicas == available &&
-			d.Status.AvailableReplicas+d.Status.UnavailableReplicas == 1 && d.Status.UpdatedReplicas == 1 &&
+			d.Status.AvailableReplicas+d.Status.UnavailableReplicas == wanted(d) && d.Status.UpdatedReplicas == wanted(d) &&
 			len(d.Status.Conditions) == 1 && d.Status.Conditions[0].Reason == reason, nil
 	})
 	if err != nil {
@@ -228,16 +321,24 @@ func (w *world) waitStatus(deployment string, available int32, reason string) {
 	}
 }
 
-func (w *world) containerOf(deployment string) corev1.ContainerStatus {
+// podsOf are a Deployment's pods.
+func (w *world) podsOf(deployment string) []corev1.Pod {
 	w.t.Helper()
 	pods := &corev1.PodList{}
-	if err := admin.List(w.t.Context(), pods, client.InNamespace(w.namespace), client.MatchingLabels{"app": deployment}); err != nil {
+	if err := admin.List(w.t.Context(), pods, client.InNamespace(w.namespace), client.MatchingLabels{deploymentLabel: deployment}); err != nil {
 		w.t.Fatal(err)
 	}
-	if len(pods.Items) != 1 || len(pods.Items[0].Status.ContainerStatuses) != 1 {
-		w.t.Fatalf("%d pods, want one that is reported", len(pods.Items))
+	return pods.Items
+}
+
+// containerOf is the first container of a Deployment's one pod.
+func (w *world) containerOf(deployment string) corev1.ContainerStatus {
+	w.t.Helper()
+	pods := w.podsOf(deployment)
+	if len(pods) != 1 || len(pods[0].Status.ContainerStatuses) == 0 {
+		w.t.Fatalf("%d pods of %s, want one that is reported", len(pods), deployment)
 	}
-	return pods.Items[0].Status.ContainerStatuses[0]
+	return pods[0].Status.ContainerStatuses[0]
 }
 
 func TestTheStandInForTheKubeletDoesAsItIsTold(t *testing.T) {
@@ -275,4 +376,59 @@ func TestTheStandInForTheKubeletDoesAsItIsTold(t *testing.T) {
 	}
 	w.kubelet.behave("other", runs)
 	w.waitStatus("other", 1, "NewReplicaSetAvailable")
+}
+
+// TestTheStandInForTheKubeletKnowsItsPods: all containers of a pod, pods that are
+// scaled away, and pods whose Deployment is gone.
+func TestTheStandInForTheKubeletKnowsItsPods(t *testing.T) {
+	w := newWorld(t)
+	good, bad := w.push("app:1", "good"), w.push("proxy:1", "bad")
+	w.kubelet.behave("pair", crashes.on(bad))
+	pair := w.deployment("pair", "app:1")
+	pair.Spec.Template.Spec.Containers = append(pair.Spec.Template.Spec.Containers, corev1.Container{Name: "proxy", Image: w.image("proxy:1")})
+	w.create(pair)
+	w.waitStatus("pair", 0, "ReplicaSetUpdated")
+	containers := w.podsOf("pair")[0].Status.ContainerStatuses
+	for i, want := range []v1alpha1.Digest{good, bad} {
+		if c := containers[i]; c.Ready != (want == good) || !strings.HasSuffix(c.ImageID, "@"+string(want)) {
+			t.Errorf("container %d: %+v", i, c)
+		}
+	}
+	w.kubelet.behave("pair", runs)
+	w.waitStatus("pair", 1, "NewReplicaSetAvailable")
+
+	w.scale("pair", 0)
+	w.waitStatus("pair", 0, "NewReplicaSetAvailable")
+	if n := len(w.podsOf("pair")); n != 0 {
+		t.Errorf("%d pods, though it is scaled to zero", n)
+	}
+	moved := w.push("app:1", "moved")
+	w.scale("pair", 1)
+	w.waitStatus("pair", 1, "NewReplicaSetAvailable")
+	if c := w.containerOf("pair"); !strings.HasSuffix(c.ImageID, "@"+string(good)) {
+		t.Errorf("the node has pulled a tag again that it has: %+v", c)
+	}
+	w.create(w.deployment("single", "app:1"))
+	w.waitStatus("single", 1, "NewReplicaSetAvailable")
+	if c := w.containerOf("single"); !strings.HasSuffix(c.ImageID, "@"+string(moved)) {
+		t.Errorf("another node does not pull what the tag shows: %+v", c)
+	}
+
+	if err := admin.Delete(t.Context(), w.readDeployment("pair")); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventually(t.Context(), func(context.Context) (bool, error) { return len(w.podsOf("pair")) == 0, nil }); err != nil {
+		t.Error("the pods stay, though their Deployment is gone")
+	}
+}
+
+// scale changes how many pods of a Deployment are wanted.
+func (w *world) scale(deployment string, to int32) {
+	w.t.Helper()
+	d := w.readDeployment(deployment)
+	before := d.DeepCopy()
+	d.Spec.Replicas = &to
+	if err := admin.Patch(w.t.Context(), d, client.MergeFrom(before)); err != nil {
+		w.t.Fatal(err)
+	}
 }
