@@ -26,6 +26,7 @@ func Compute(s Snapshot) Plan {
 	d.plan.Registry = d.resolve()
 	d.again(d.plan.Registry.Again)
 	stepped := d.finishRun() || d.believeTag()
+	d.judgeTemplate()
 	d.judge()
 	if !stepped {
 		d.build()
@@ -84,6 +85,16 @@ func (d *decision) stall(reason, format string, args ...any) {
 	}
 }
 
+// judgeTemplate tells of a template that cannot be used, whatever else is going on. It
+// comes after the runs: one that was made from an earlier template is finished all the
+// same.
+func (d *decision) judgeTemplate() {
+	if Produced(d.Lineage) && d.TemplateProblem != nil && d.plan.Problem == nil {
+		d.plan.Problem = d.TemplateProblem
+		d.again(refusedAgain)
+	}
+}
+
 // judge says how current relates to its parents.
 func (d *decision) judge() {
 	d.plan.Verdicts = Verdicts(d.subject)
@@ -137,10 +148,6 @@ func (d *decision) behindAncestor() Standing {
 func (d *decision) build() {
 	if !Produced(d.Lineage) {
 		return
-	}
-	if d.TemplateProblem != nil && d.plan.Problem == nil {
-		d.plan.Problem = d.TemplateProblem
-		d.again(refusedAgain)
 	}
 	if len(d.plan.Verdicts) > 0 && !d.Lineage.Spec.Suspend && d.plan.Problem == nil {
 		d.answer(d.plan.Verdicts[0])

@@ -219,6 +219,10 @@ func TestCompute(t *testing.T) {
 			edits: []func(*Snapshot){func(s *Snapshot) { s.TemplateProblem = &Problem{Reason: v1alpha1.ReasonTemplateRefused} }},
 			want:  "problem TemplateRefused", wantUpToDate: True,
 		},
+		"and also while something else goes on": {
+			edits: []func(*Snapshot){shows(y, 1), func(s *Snapshot) { s.TemplateProblem = &Problem{Reason: v1alpha1.ReasonTemplateRefused} }},
+			want:  "accept Adopted 2 problem TemplateRefused", wantUpToDate: True,
+		},
 		"a request builds what is up to date": {
 			edits: []func(*Snapshot){annotated(v1alpha1.RebuildAnnotation, "1")},
 			want:  "create Requested", wantUpToDate: True,

@@ -53,7 +53,9 @@ func Events(before, after v1alpha1.ImageLineageStatus, p plan.Plan, o plan.Outco
 	if is := began(before, after, v1alpha1.ConditionReconciling); is != nil && troubles[is.Reason] {
 		warn(is.Reason, is.Message)
 	}
-	if is := began(before, after, v1alpha1.ConditionResolved); is != nil && is.Status == metav1.ConditionFalse {
+	// Without an image, Ready says what there is to say: a tag that does not exist yet is
+	// no trouble where it is about to be built.
+	if is := began(before, after, v1alpha1.ConditionResolved); is != nil && is.Status == metav1.ConditionFalse && after.Current != nil {
 		warn(is.Reason, is.Message)
 	}
 	if trouble := p.Rollout.Trouble; trouble != "" && (before.Rollout == nil || !slices.Contains(before.Rollout.Notes, trouble)) {

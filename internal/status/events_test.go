@@ -23,6 +23,7 @@ func TestEvents(t *testing.T) {
 	tests := map[string]struct {
 		before, now plan.Plan
 		outcome     plan.Outcome
+		none        bool // there is no image yet
 		want        []string
 	}{
 		"nothing happened": {
@@ -43,6 +44,10 @@ func TestEvents(t *testing.T) {
 		},
 		"a registry that is not reached, while the lineage is ready": {
 			before: plan.Plan{Lineage: current, Registry: answers}, now: unresolved, want: []string{"Warning RegistryUnreachable"},
+		},
+		"a tag that is about to be built for the first time": {
+			now:  plan.Plan{Lineage: current, Registry: plan.Resolution{Resolved: plan.False, Reason: v1alpha1.ReasonTagAbsent}, Busy: plan.Busy{Reason: v1alpha1.ReasonResolving}},
+			none: true,
 		},
 		"a problem": {
 			now: plan.Plan{Lineage: current, Registry: answers, Problem: &plan.Problem{Reason: v1alpha1.ReasonCycle}}, want: []string{"Warning Cycle"},
@@ -73,6 +78,9 @@ func TestEvents(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := snapshot()
+			if tc.none {
+				s.Lineage.Status = v1alpha1.ImageLineageStatus{}
+			}
 			if tc.before.Lineage.UpToDate != "" {
 				s.Lineage.Status = Summarize(s, tc.before, plan.Outcome{})
 			}

@@ -109,12 +109,11 @@ func failedTaskRuns(run *pipelinev1.PipelineRun, tasks []pipelinev1.TaskRun) []*
 	var failed, cancelled []*pipelinev1.TaskRun
 	for i := range tasks {
 		task := &tasks[i]
-		condition := task.Status.GetCondition(succeeded)
-		if condition == nil || condition.Status != corev1.ConditionFalse ||
-			!metav1.IsControlledBy(task, run) || isIgnored(run, task) {
+		reason, ended := endedFor(task)
+		if !ended || !metav1.IsControlledBy(task, run) || isIgnored(run, task) {
 			continue
 		}
-		if condition.Reason == string(pipelinev1.TaskRunReasonCancelled) {
+		if reason == string(pipelinev1.TaskRunReasonCancelled) {
 			cancelled = append(cancelled, task)
 		} else {
 			failed = append(failed, task)
@@ -129,9 +128,30 @@ func failedTaskRuns(run *pipelinev1.PipelineRun, tasks []pipelinev1.TaskRun) []*
 	return failed
 }
 
+// endedFor is the reason for which a task failed; false where it did not. Tekton ends a
+// run that timed out or was cancelled a moment before its tasks, which are only marked
+// until then.
+func endedFor(task *pipelinev1.TaskRun) (reason string, ended bool) {
+	condition := task.Status.GetCondition(succeeded)
+	switch {
+	case condition != nil && condition.Status == corev1.ConditionFalse:
+		return condition.Reason, true
+	case (condition == nil || condition.Status != corev1.ConditionTrue) && task.Spec.Status == pipelinev1.TaskRunSpecStatusCancelled:
+		return string(pipelinev1.TaskRunReasonCancelled), true
+	default:
+		return "", false
+	}
+}
+
+// reasonFor is the reason for which a task failed.
+func reasonFor(task *pipelinev1.TaskRun) string {
+	reason, _ := endedFor(task)
+	return reason
+}
+
 // isIgnored is true where the pipeline says that the task may fail (onError).
 func isIgnored(run *pipelinev1.PipelineRun, task *pipelinev1.TaskRun) bool {
-	if task.Status.GetCondition(succeeded).Reason == string(pipelinev1.TaskRunReasonFailureIgnored) {
+	if reasonFor(task) == string(pipelinev1.TaskRunReasonFailureIgnored) {
 		return true
 	}
 	return run.Status.PipelineSpec != nil &&
@@ -144,7 +164,10 @@ func endOf(task *pipelinev1.TaskRun) time.Time {
 	if task.Status.CompletionTime != nil {
 		return task.Status.CompletionTime.Time
 	}
-	return task.Status.GetCondition(succeeded).LastTransitionTime.Inner.Time
+	if condition := task.Status.GetCondition(succeeded); condition != nil {
+		return condition.LastTransitionTime.Inner.Time
+	}
+	return time.Time{}
 }
 
 // taskName is the name in the pipeline.
@@ -155,7 +178,7 @@ func taskName(task *pipelinev1.TaskRun) string {
 // failedStep is the step that a failed task failed in; nil where it was none. The
 // status is that of the last attempt.
 func failedStep(task *pipelinev1.TaskRun) *pipelinev1.StepState {
-	reason := task.Status.GetCondition(succeeded).Reason
+	reason := reasonFor(task)
 	interrupted := reason == string(pipelinev1.TaskRunReasonTimedOut) || reason == string(pipelinev1.TaskRunReasonCancelled)
 	for i := range task.Status.Steps {
 		step := &task.Status.Steps[i]
@@ -208,7 +231,7 @@ func describe(task *pipelinev1.TaskRun, step *pipelinev1.StepState) string {
 }
 
 func cause(task *pipelinev1.TaskRun, step *pipelinev1.StepState) string {
-	reason := oneLine(task.Status.GetCondition(succeeded).Reason, reasonLength)
+	reason := oneLine(reasonFor(task), reasonLength)
 	var text string
 	switch {
 	case reason == string(pipelinev1.TaskRunReasonTimedOut):
@@ -239,7 +262,7 @@ func cause(task *pipelinev1.TaskRun, step *pipelinev1.StepState) string {
 func commandFor(run *pipelinev1.PipelineRun, task *pipelinev1.TaskRun, step *pipelinev1.StepState) string {
 	pod := task.Status.PodName
 	switch {
-	case pod == "" || slices.Contains(podsDeleted, task.Status.GetCondition(succeeded).Reason):
+	case pod == "" || slices.Contains(podsDeleted, reasonFor(task)):
 		return fmt.Sprintf("kubectl describe -n %s taskruns.tekton.dev %s", run.Namespace, task.Name)
 	case step == nil || len(validation.IsDNS1123Label(step.Container)) > 0 || len(validation.IsDNS1123Subdomain(pod)) > 0:
 		return logCommand(run)

@@ -256,6 +256,18 @@ func TestExplainPicksTheTask(t *testing.T) {
 			want: `PipelineRunTimeout: PipelineRun "web-abcdefghij" failed to finish within "1h0m0s"; ` +
 				"task build, step push: stopped because the run timed out (TaskRunCancelled)" + taskState,
 		},
+		"the run's time is up, and its task is only marked yet": {
+			run: condition(corev1.ConditionFalse, "PipelineRunTimeout", `PipelineRun "web-abcdefghij" failed to finish within "1h0m0s"`),
+			tasks: []*pipelinev1.TaskRun{withTask(
+				aTask("build", corev1.ConditionUnknown, "Running", 1),
+				func(task *pipelinev1.TaskRun) {
+					task.Status.CompletionTime = nil
+					task.Spec.Status = pipelinev1.TaskRunSpecStatusCancelled
+					task.Spec.StatusMessage = pipelinev1.TaskRunCancelledByPipelineTimeoutMsg
+				})},
+			want: `PipelineRunTimeout: PipelineRun "web-abcdefghij" failed to finish within "1h0m0s"; ` +
+				"task build: stopped because the run timed out (TaskRunCancelled)" + taskState,
+		},
 		"none failed":           {tasks: []*pipelinev1.TaskRun{aTask("build", corev1.ConditionTrue, "Succeeded", 1)}, want: asObserved},
 		"the TaskRuns are gone": {want: asObserved},
 		"the longest names there are leave the command whole": {
