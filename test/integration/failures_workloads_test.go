@@ -78,6 +78,24 @@ var _ = register(map[string]driver{
 			w.wantGeneration(subject, 4)
 		},
 	},
+	"a workload that a policy does not let us change": {
+		cause: func(w *world) {
+			w.deny("apps", "deployments", "object.metadata.name != 'app' || !object.spec.template.spec.containers[0].image.contains('@')", "no images by digest", w.probeImage)
+			w.moveBase("base two")
+		},
+		lasts: func(w *world) {
+			if image := w.imageOf(subject); image != w.image("app:1") {
+				w.t.Errorf("the Deployment runs %s", image)
+			}
+		},
+		cure: func(w *world) {
+			w.allowAgain("deployments", w.probeImage)
+			// The controller of rollouts is woken by any change of its workload; by itself it
+			// would come in a minute of real time.
+			w.touch(subject)
+		},
+		ends: func(w *world) { w.waitImages(subject, map[string]string{"app": "app:1"}) },
+	},
 	"an image that crash-loops": {
 		cause: func(w *world) {
 			w.moveBaseTo("base two", crashes)
@@ -225,5 +243,15 @@ func (w *world) wantGeneration(deployment string, want int64) {
 	w.t.Helper()
 	if got := w.generationOf(deployment); got != want {
 		w.t.Errorf("the spec of Deployment %s was written %d times, want %d", deployment, got, want)
+	}
+}
+
+// touch writes an annotation on a Deployment.
+func (w *world) touch(deployment string) {
+	w.t.Helper()
+	d := w.readDeployment(deployment)
+	err := admin.Patch(w.t.Context(), d, client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"annotations": {"test.example.com/touched": "true"}}}`)))
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
