@@ -33,12 +33,10 @@ func (r *Reconciler) create(ctx context.Context, s plan.Snapshot, b plan.Build) 
 	if !r.builds.admit(ownerOf(s.Lineage), name, r.Clock.Now()) {
 		return waiting(v1alpha1.ReasonQueued, r.queueAgain(), "a build is due, and all %d that the operator may run at once are running (--max-concurrent-builds): it begins when one ends", r.builds.limit), nil
 	}
-	if outcome, err := r.mayPublish(ctx, s); outcome != nil || err != nil {
+	outcome, err := r.asking(s, func() (plan.Outcome, error) { return r.mayPublish(ctx, s) })
+	if err != nil || !outcome.Done {
 		r.builds.release(name)
-		if outcome == nil {
-			outcome = &plan.Outcome{}
-		}
-		return *outcome, err
+		return outcome, err
 	}
 	return r.created(name, r.Runs.Create(ctx, run))
 }
@@ -64,20 +62,20 @@ func (r *Reconciler) created(name types.NamespacedName, err error) (plan.Outcome
 	return plan.Outcome{}, fmt.Errorf("creating run %s: %w", name, err)
 }
 
-// mayPublish is nil where the registry lets us write the tag, as far as it can be
-// told without writing. A build whose image cannot be published is for nothing.
-func (r *Reconciler) mayPublish(ctx context.Context, s plan.Snapshot) (*plan.Outcome, error) {
+// mayPublish is done where the registry lets us write the tag, as far as it can be told
+// without writing. A build whose image cannot be published is for nothing.
+func (r *Reconciler) mayPublish(ctx context.Context, s plan.Snapshot) (plan.Outcome, error) {
 	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
 	if err == nil {
 		err = r.Registry.MayPush(ctx, s.Reference, keychain)
 	}
 	if err == nil {
 		r.memory.setForbidden(ownerOf(s.Lineage), false)
-		return nil, nil
+		return plan.Outcome{Done: true}, nil
 	}
 	outcome, err := r.unpublished(s, err)
 	r.memory.setForbidden(ownerOf(s.Lineage), outcome.Problem != nil)
-	return &outcome, err
+	return outcome, err
 }
 
 // countLive has the admitter know of every live run: those that were there before

@@ -31,9 +31,9 @@ func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) 
 	case plan.Create:
 		return r.create(ctx, s, step.Build)
 	case plan.Publish:
-		return r.publish(ctx, s, step)
+		return r.asking(s, func() (plan.Outcome, error) { return r.publish(ctx, s, step) })
 	case plan.Restore:
-		return r.restore(ctx, s, step.Digest)
+		return r.asking(s, func() (plan.Outcome, error) { return r.restore(ctx, s, step.Digest) })
 	case plan.Prune:
 		return r.prune(ctx, s, step)
 	default:
@@ -146,6 +146,19 @@ func waiting(reason string, again time.Duration, format string, args ...any) pla
 	return plan.Outcome{Again: again, Waiting: plan.Busy{Reason: reason, Message: fmt.Sprintf(format, args...)}}
 }
 
+// asking asks a registry, unless it gave nobody an answer a moment ago.
+func (r *Reconciler) asking(s plan.Snapshot, ask func() (plan.Outcome, error)) (plan.Outcome, error) {
+	allowed, why, again := r.memory.askHost(s.Reference.Host(), r.Clock.Now())
+	if !allowed {
+		return waiting(v1alpha1.ReasonRegistryUnreachable, again, "%s: it is tried again", why), nil
+	}
+	outcome, err := ask()
+	if outcome.Waiting.Reason != v1alpha1.ReasonRegistryUnreachable {
+		r.memory.hostSilent(s.Reference.Host(), "", r.Clock.Now())
+	}
+	return outcome, err
+}
+
 // unpublished is the outcome of a question to the registry that was not answered
 // with yes. It is asked again; where the registry or the Secret refuses, a person
 // is told. What is no word of the registry is returned as it is.
@@ -160,6 +173,11 @@ func (r *Reconciler) unpublished(s plan.Snapshot, err error) (plan.Outcome, erro
 			Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
 		}}, nil
 	default:
+		why := ""
+		if registry.IsSilent(err) {
+			why = err.Error()
+		}
+		r.memory.hostSilent(s.Reference.Host(), why, r.Clock.Now())
 		return waiting(v1alpha1.ReasonRegistryUnreachable, max(registryAgain, registry.RetryAfter(err)), "%v: it is tried again", err), nil
 	}
 }

@@ -18,9 +18,50 @@ type memory struct {
 	behind map[types.NamespacedName]noticed
 	// forbidden are the lineages whose image the registry did not let us write.
 	forbidden map[types.NamespacedName]bool
+	// silent are the registries that gave no answer at all, by their host.
+	silent map[string]silence
 }
 
 type noticed struct{ told, at time.Time }
+
+// silence of a registry: when it may be asked again, and what came of asking last.
+type silence struct {
+	until time.Time
+	why   string
+}
+
+// askHost is true where a registry may be asked. One that gave no answer is asked by one
+// lineage at a time, and not before its time: each question to it holds up a worker for
+// as long as an answer may take, and there are few of them. Otherwise it tells why, and
+// when to try again.
+func (m *memory) askHost(host string, now time.Time) (ask bool, why string, again time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.silent[host]
+	if !ok {
+		return true, "", 0
+	}
+	if now.Before(known.until) {
+		return false, known.why, known.until.Sub(now)
+	}
+	known.until = now.Add(registryAgain)
+	m.silent[host] = known
+	return true, "", 0
+}
+
+// hostSilent notes that a registry gave no answer, and why; an empty why that it did.
+func (m *memory) hostSilent(host, why string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if why == "" {
+		delete(m.silent, host)
+		return
+	}
+	if m.silent == nil {
+		m.silent = map[string]silence{}
+	}
+	m.silent[host] = silence{until: now.Add(registryAgain), why: why}
+}
 
 // clockBehind is when it was noticed that a time which the status tells is still to
 // come; zero where it is past. A time that now lies ahead again was noticed before

@@ -61,3 +61,36 @@ func TestMemoryForgets(t *testing.T) {
 		t.Error("a lineage that is gone is remembered")
 	}
 }
+
+// TestASilentRegistryIsAskedByOne: whoever asks a registry that does not answer waits for
+// it, and there are few who can.
+func TestASilentRegistryIsAskedByOne(t *testing.T) {
+	at := func(seconds int) time.Time { return time.Date(2026, 11, 1, 12, 0, seconds, 0, time.UTC) }
+	var m memory
+	story := []struct {
+		what string
+		do   func() (bool, time.Duration)
+		want bool
+		wait time.Duration
+	}{
+		{"at first anybody", func() (bool, time.Duration) { ok, _, again := m.askHost("dead", at(0)); return ok, again }, true, 0},
+		{"after a silence nobody", func() (bool, time.Duration) {
+			m.hostSilent("dead", "no answer in time", at(0))
+			ok, _, again := m.askHost("dead", at(10))
+			return ok, again
+		}, false, 20 * time.Second},
+		{"another one is not concerned", func() (bool, time.Duration) { ok, _, again := m.askHost("alive", at(10)); return ok, again }, true, 0},
+		{"when its time has come, one", func() (bool, time.Duration) { ok, _, again := m.askHost("dead", at(30)); return ok, again }, true, 0},
+		{"and no second one", func() (bool, time.Duration) { ok, _, again := m.askHost("dead", at(31)); return ok, again }, false, 29 * time.Second},
+		{"once it answers, anybody", func() (bool, time.Duration) {
+			m.hostSilent("dead", "", at(32))
+			ok, _, again := m.askHost("dead", at(32))
+			return ok, again
+		}, true, 0},
+	}
+	for _, step := range story {
+		if ok, wait := step.do(); ok != step.want || wait != step.wait {
+			t.Errorf("%s: asked %v, again in %s; want %v, %s", step.what, ok, wait, step.want, step.wait)
+		}
+	}
+}

@@ -107,6 +107,13 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
+// IsSilent is true where a registry gave no answer at all: it is down, or hangs. One
+// that answers that it has trouble may have it with one repository only.
+func IsSilent(err error) bool {
+	of, ok := errors.AsType[*Error](err)
+	return ok && of.Class == Unavailable && of.Host != "" && of.Status == 0
+}
+
 // absentCodes are the error codes by which a 404 is the registry's own word. A
 // bare 404 may come from a proxy, or from a registry that lost its storage. The
 // first two are the distribution-spec's; Harbor says NOT_FOUND, and Quay

@@ -85,3 +85,48 @@ func TestRetryAfterComesThrough(t *testing.T) {
 		})
 	}
 }
+
+// TestIsSilent: only a registry that says nothing at all holds up whoever asks it.
+func TestIsSilent(t *testing.T) {
+	answers := func(status int) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
+			registrytest.Refuse(w, status, "TEST")
+			return true
+		}
+	}
+	hangsUp := func(w http.ResponseWriter, _ *http.Request) bool {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+		return true
+	}
+	hangs := func(_ http.ResponseWriter, req *http.Request) bool {
+		<-req.Context().Done()
+		return true
+	}
+	tests := map[string]struct {
+		intercept func(http.ResponseWriter, *http.Request) bool
+		want      bool
+	}{
+		"it hangs":                   {hangs, true},
+		"it hangs up":                {hangsUp, true},
+		"it answers that it is down": {answers(http.StatusServiceUnavailable), false},
+		"it wants to be left alone":  {answers(http.StatusTooManyRequests), false},
+		"it refuses":                 {answers(http.StatusForbidden), false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			r.Intercept(tt.intercept)
+			err := newClient(r.Host).MayPush(t.Context(), r.Reference(t, "team/app:stable"), anonymous)
+			if got := registry.IsSilent(err); got != tt.want {
+				t.Errorf("IsSilent(%v) = %v, want %v", err, got, tt.want)
+			}
+		})
+	}
+	if registry.IsSilent(errors.New("no")) || registry.IsSilent(nil) {
+		t.Error("an error of somebody else is no silence of a registry")
+	}
+}
