@@ -101,8 +101,13 @@ func builtOn(l *v1alpha1.ImageLineage, name v1alpha1.ParentName, parent *v1alpha
 // dump tells all that a person would look at: of the stories' own namespaces, and the
 // operator's log.
 func dump(ctx context.Context, out io.Writer) {
+	dumpOf(ctx, out, append(live.Namespaces(), live.Namespace("guest"))...)
+}
+
+// dumpOf tells that of some namespaces.
+func dumpOf(ctx context.Context, out io.Writer, namespaces ...string) {
 	commands := [][]string{{"get", "imagelineages", "--all-namespaces", "--output=wide"}}
-	for _, namespace := range append(live.Namespaces(), live.Namespace("guest")) {
+	for _, namespace := range namespaces {
 		commands = append(commands,
 			[]string{"get", "pipelineruns,deployments,statefulsets,daemonsets,pods", "--namespace", namespace, "--output=wide"},
 			[]string{"get", "events", "--namespace", namespace, "--sort-by=.metadata.creationTimestamp"})

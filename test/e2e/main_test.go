@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -61,6 +62,10 @@ func runStories(ctx context.Context, m *testing.M) (code int, err error) {
 	}()
 	if err := setUp(ctx); err != nil {
 		dump(context.WithoutCancel(ctx), os.Stderr)
+		return 1, err
+	}
+	// What runs side by side mostly waits for the cluster, however few processors are here.
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
 	code = m.Run()

@@ -35,10 +35,15 @@ var errNoImage = errors.New("an annotated image is no image any more")
 
 // PushBuilder pushes the builder of api: an image with files to copy from.
 func (s Shop) PushBuilder(ctx context.Context) error {
-	_, err := s.pushOn(ctx, empty.Image, builderTag, map[string]string{
+	_, err := s.PushFiles(ctx, builderTag, map[string]string{
 		"out/prices.txt": "coffee 3.20\ntea 2.80\n",
-	}, nil)
+	})
 	return err
+}
+
+// PushFiles pushes an image of nothing but files.
+func (s Shop) PushFiles(ctx context.Context, tag string, files map[string]string) (digest string, err error) {
+	return s.pushOn(ctx, empty.Image, tag, files, nil)
 }
 
 // PushVendor pushes an edition of the vendor's cache, made on a state of Debian.

@@ -104,6 +104,19 @@ func (r Registry) Push(ctx context.Context, reference string, image v1.Image) (s
 	return digest.String(), err
 }
 
+// PushIndex writes an index with its images, and returns its digest.
+func (r Registry) PushIndex(ctx context.Context, reference string, index v1.ImageIndex) (string, error) {
+	ref, err := r.parse(reference)
+	if err != nil {
+		return "", err
+	}
+	if err := remote.WriteIndex(ref, index, options(ctx)...); err != nil {
+		return "", fmt.Errorf("pushing %s: %w", reference, err)
+	}
+	digest, err := index.Digest()
+	return digest.String(), err
+}
+
 // Retag puts what one reference shows under another tag of the same repository, and
 // returns when the registry had taken it.
 func (r Registry) Retag(ctx context.Context, from, to string) (time.Time, error) {
