@@ -46,7 +46,24 @@ var refusedByTekton = driver{
 	},
 	lasts: func(w *trouble) { w.wantRuns(0) },
 	cure:  func(w *trouble) { w.declare(w.kin(subject)) },
-	ends:  builtOnce(first, 0),
+	ends:  func(w *trouble) { builtOnce(first, 0)(w); w.keepsTwoRuns() },
+}
+
+// keepsTwoRuns builds twice more, and waits until the first run is deleted: its lineage
+// asks for that, and the operator has the right to do it.
+func (w *trouble) keepsTwoRuns() {
+	w.t.Helper()
+	for _, content := range []string{later, "latest"} {
+		w.move(subject, content)
+		w.isOn(subject, content)
+	}
+	until(w.t, answerLimit, "two runs", func(ctx context.Context) error {
+		runs, err := w.runs(ctx)
+		if err == nil && len(runs) != 2 {
+			err = fmt.Errorf("there are %d", len(runs))
+		}
+		return err
+	})
 }
 
 // A step ends with a code of its own. Mending the Pipeline is no new input: it is tried
