@@ -116,10 +116,16 @@ type Observed struct {
 	// +optional
 	Digest Digest `json:"digest,omitempty"`
 
-	// since is when the check began that first saw the tag show this.
+	// since is when the tag was first seen to show this.
 	//
 	// +required
-	Since metav1.MicroTime `json:"since"`
+	Since metav1.Time `json:"since"`
+
+	// asked is when the check began that first saw it: an answer to an older question
+	// does not replace this one.
+	//
+	// +optional
+	Asked *metav1.MicroTime `json:"asked,omitempty"`
 }
 
 // Origin says how a revision came about.

@@ -111,8 +111,8 @@ func (r *Reconciler) gatherClock(s *plan.Snapshot) {
 	if current := s.Lineage.Status.Current; current != nil {
 		note(current.Accepted.Time)
 	}
-	if observed := s.Lineage.Status.Observed; observed != nil {
-		note(observed.Since.Time)
+	if observed := s.Lineage.Status.Observed; observed != nil && observed.Asked != nil {
+		note(observed.Asked.Time)
 	}
 	if run := s.Lineage.Status.Run; run != nil && run.Ended != nil {
 		note(run.Ended.Time)

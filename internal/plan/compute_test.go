@@ -321,7 +321,7 @@ func TestCompute(t *testing.T) {
 		},
 		"an answer from before what another operator has heard is not believed": {
 			edits: []func(*Snapshot){shows(y, 9), func(s *Snapshot) {
-				s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: z, Since: metav1.NewMicroTime(now)}
+				s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: z, Asked: new(metav1.NewMicroTime(now))}
 			}},
 			want: "check", wantUpToDate: True,
 		},

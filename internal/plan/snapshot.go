@@ -64,7 +64,7 @@ func (s Snapshot) Stale() bool {
 		return true
 	}
 	observed := s.Lineage.Status.Observed
-	return observed != nil && observed.Digest != o.Digest && !o.Started.After(s.past(observed.Since.Time))
+	return observed != nil && observed.Asked != nil && observed.Digest != o.Digest && !o.Started.After(s.past(observed.Asked.Time))
 }
 
 // past is a time of the status by today's clock.

@@ -54,7 +54,8 @@ func observed(before *v1alpha1.Observed, s plan.Snapshot) *v1alpha1.Observed {
 	if before != nil && before.Digest == s.Observation.Digest {
 		return before
 	}
-	return &v1alpha1.Observed{Digest: s.Observation.Digest, Since: metav1.NewMicroTime(s.Observation.Started)}
+	asked := metav1.NewMicroTime(s.Observation.Started)
+	return &v1alpha1.Observed{Digest: s.Observation.Digest, Since: metav1.NewTime(s.Now), Asked: &asked}
 }
 
 // maxWaitingFor is how many ancestors the status names (status.waitingFor).

@@ -349,7 +349,7 @@ func TestFailuresAreCounted(t *testing.T) {
 // hold an answer of before. Telling it would be taken back, and told again, without end.
 func TestAStaleAnswerIsNotTold(t *testing.T) {
 	s := snapshot()
-	s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: one, Since: metav1.NewMicroTime(now)}
+	s.Lineage.Status.Observed = &v1alpha1.Observed{Digest: one, Asked: new(metav1.NewMicroTime(now))}
 	for after, want := range map[time.Duration]v1alpha1.Digest{-time.Second: one, time.Second: two} {
 		s.Observation = &plan.Observation{Digest: two, Started: now.Add(after), Repeats: 1}
 		if got := Summarize(s, plan.Plan{Lineage: current}, plan.Outcome{}).Observed.Digest; got != want {
