@@ -58,6 +58,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 	// Writes the images of workloads, and nothing else.
 	workloads := &rollout.Reconciler{
 		Client: parts.Client, Events: mgr.GetEventRecorder("imagelineage"), Refusals: refusals,
+		Clock: parts.Clock,
 	}
 	return workloads.SetupWithManager(mgr)
 }

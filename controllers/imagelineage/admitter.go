@@ -128,12 +128,18 @@ func (a *admitter) observe(run types.NamespacedName, live bool) {
 }
 
 // verify is what the API server tells of a run that the cache had not told of. If it
-// has meanwhile, the cache knows better.
-func (a *admitter) verify(run types.NamespacedName, live bool) {
+// has meanwhile, the cache knows better. One that is live is asked for again later: the
+// cache may never tell of it, because it lost the label by which it is watched.
+func (a *admitter) verify(run types.NamespacedName, live bool, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, unseen := a.created[run]; unseen {
-		a.observeLocked(run, live)
+	known, unseen := a.created[run]
+	switch {
+	case unseen && live:
+		known.at = now
+		a.created[run] = known
+	case unseen:
+		a.observeLocked(run, false)
 	}
 }
 

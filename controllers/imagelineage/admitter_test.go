@@ -137,8 +137,9 @@ func TestAdmitterKnowsWhatRanBefore(t *testing.T) {
 		"a run that ended before the list arrived":     {[]func(*admitter){ended, seeded}, true},
 		"a run that ended after that":                  {[]func(*admitter){seeded, ended}, true},
 		"a list that arrives twice":                    {[]func(*admitter){seeded, ended, seeded}, true},
-		"one that is gone, as the API server says":     {[]func(*admitter){seeded, func(a *admitter) { a.verify(old, false) }}, true},
-		"one that the cache told of before it answers": {[]func(*admitter){seeded, ended, func(a *admitter) { a.verify(old, true) }}, true},
+		"one that is gone, as the API server says":     {[]func(*admitter){seeded, func(a *admitter) { a.verify(old, false, begun) }}, true},
+		"one that is still live, and ends unseen":      {[]func(*admitter){seeded, func(a *admitter) { a.verify(old, true, begun); a.verify(old, false, begun) }}, true},
+		"one that the cache told of before it answers": {[]func(*admitter){seeded, ended, func(a *admitter) { a.verify(old, true, begun) }}, true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

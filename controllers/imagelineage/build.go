@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
@@ -55,8 +56,10 @@ func (r *Reconciler) created(name types.NamespacedName, err error) (plan.Outcome
 		r.builds.release(name)
 		return plan.Outcome{Problem: noTekton(), Again: clusterAgain}, nil
 	}
-	if why, blocked := tekton.Blocked(err); blocked {
-		r.builds.release(name)
+	if why, maybe, blocked := tekton.Blocked(err); blocked {
+		if !maybe {
+			r.builds.release(name)
+		}
 		return waiting(v1alpha1.ReasonRunNotCreated, clusterAgain, "the cluster does not let run %s be created: %s", name.Name, why), nil
 	}
 	return plan.Outcome{}, fmt.Errorf("creating run %s: %w", name, err)
@@ -93,7 +96,7 @@ func (r *Reconciler) countLive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.builds.verify(run, found != nil && !found.Done)
+		r.builds.verify(run, found != nil && !found.Done, r.Clock.Now())
 	}
 	return nil
 }
@@ -111,10 +114,19 @@ func (r *Reconciler) queueAgain() time.Duration {
 func (r *Reconciler) prune(ctx context.Context, s plan.Snapshot, step plan.Prune) (plan.Outcome, error) {
 	for _, name := range step.Runs {
 		if err := r.Runs.Delete(ctx, s.Lineage.Namespace, name); err != nil {
-			return plan.Outcome{}, err
+			// It is tried again with the next look: tidying up holds up nothing.
+			log.FromContext(ctx).Info("A run could not be deleted", "run", name, "cause", err.Error())
 		}
 	}
 	return plan.Outcome{Done: true, At: r.Clock.Now()}, nil
+}
+
+// unlisted is the problem of a cluster that has PipelineRuns, and does not show them.
+func unlisted() *plan.Problem {
+	return &plan.Problem{
+		Reason: v1alpha1.ReasonTektonMissing, Passing: true,
+		Message: "spec.build: the cluster does not list its PipelineRuns: Tekton 1.0 or newer has to run, with its webhook, and the operator has to be allowed to list pipelineruns.tekton.dev; the lineage goes on by itself",
+	}
 }
 
 // noTekton is the problem of a cluster without PipelineRuns.

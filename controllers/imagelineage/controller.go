@@ -45,6 +45,10 @@ type Reconciler struct {
 	// any number.
 	MaxConcurrentBuilds int
 
+	// runsListed is true once the cache has listed the runs; nil where there is nothing to
+	// wait for.
+	runsListed func(context.Context) bool
+
 	written written
 	memory  memory
 	builds  admitter

@@ -4,6 +4,7 @@
 package imagelineage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,38 @@ func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) 
 	if p.Check {
 		r.Poller.Check(references(s)...)
 	}
+	owner, now := ownerOf(s.Lineage), r.Clock.Now()
 	if _, creates := p.Step.(plan.Create); !creates {
-		r.builds.leave(ownerOf(s.Lineage))
+		r.builds.leave(owner)
+		r.memory.setForbidden(owner, false)
 	}
+	try := attemptOf(s, p.Step)
+	if outcome, paused := r.memory.paused(owner, try, now); paused {
+		return outcome, nil
+	}
+	outcome, err := r.do(ctx, s, p)
+	return r.memory.pause(owner, try, outcome, now), err
+}
+
+// attemptOf is what a step asks others for; empty where it asks nobody. A person who
+// edits the lineage, or asks for a check, has it tried at once.
+func attemptOf(s plan.Snapshot, step plan.Step) attempt {
+	of := ""
+	switch step := step.(type) {
+	case plan.Create:
+		of = step.Build.Name
+	case plan.Publish:
+		of = step.Run.Name
+	case plan.Restore:
+		of = string(step.Digest)
+	default:
+		return attempt{}
+	}
+	return attempt{of: of, generation: s.Lineage.Generation, check: plan.CheckToken(s.Lineage)}
+}
+
+// do does the step.
+func (r *Reconciler) do(ctx context.Context, s plan.Snapshot, p plan.Plan) (plan.Outcome, error) {
 	switch step := p.Step.(type) {
 	case plan.Create:
 		return r.create(ctx, s, step.Build)
@@ -153,7 +183,7 @@ func (r *Reconciler) asking(s plan.Snapshot, ask func() (plan.Outcome, error)) (
 		return waiting(v1alpha1.ReasonRegistryUnreachable, again, "%s: it is tried again", why), nil
 	}
 	outcome, err := ask()
-	if outcome.Waiting.Reason != v1alpha1.ReasonRegistryUnreachable {
+	if outcome.Done {
 		r.memory.hostSilent(s.Reference.Host(), "", r.Clock.Now())
 	}
 	return outcome, err
@@ -163,6 +193,10 @@ func (r *Reconciler) asking(s plan.Snapshot, ask func() (plan.Outcome, error)) (
 // with yes. It is asked again; where the registry or the Secret refuses, a person
 // is told. What is no word of the registry is returned as it is.
 func (r *Reconciler) unpublished(s plan.Snapshot, err error) (plan.Outcome, error) {
+	silence := registry.Silence(err)
+	if host := registry.HostOf(err); host != "" {
+		r.memory.hostSilent(host, silence, r.Clock.Now())
+	}
 	switch registry.ClassOf(err) {
 	case "":
 		return plan.Outcome{}, err
@@ -173,12 +207,8 @@ func (r *Reconciler) unpublished(s plan.Snapshot, err error) (plan.Outcome, erro
 			Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
 		}}, nil
 	default:
-		why := ""
-		if registry.IsSilent(err) {
-			why = err.Error()
-		}
-		r.memory.hostSilent(s.Reference.Host(), why, r.Clock.Now())
-		return waiting(v1alpha1.ReasonRegistryUnreachable, max(registryAgain, registry.RetryAfter(err)), "%v: it is tried again", err), nil
+		why := cmp.Or(silence, err.Error())
+		return waiting(v1alpha1.ReasonRegistryUnreachable, max(registryAgain, registry.RetryAfter(err)), "%s: it is tried again", why), nil
 	}
 }
 

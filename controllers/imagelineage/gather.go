@@ -101,6 +101,9 @@ func (r *Reconciler) checkTemplate(ctx context.Context, l *v1alpha1.ImageLineage
 	if err != nil {
 		return err
 	}
+	if there, err := r.hasTekton(ctx); err != nil || !there {
+		return err
+	}
 	return r.Runs.Validate(ctx, run)
 }
 
@@ -141,7 +144,7 @@ func (r *Reconciler) gatherWorkloads(ctx context.Context, s *plan.Snapshot) erro
 	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, s.Reference.Repository)
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
-		w.Refused = r.Refusals.Of(index.WorkloadKey{Kind: w.Kind, NamespacedName: types.NamespacedName{Namespace: w.Namespace, Name: w.Name}})
+		w.Refused = r.Refusals.Of(index.WorkloadKey{Kind: w.Kind, NamespacedName: types.NamespacedName{Namespace: w.Namespace, Name: w.Name}}).Why
 	}
 	return err
 }

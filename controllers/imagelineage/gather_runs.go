@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -33,6 +34,13 @@ func (r *Reconciler) gatherRuns(ctx context.Context, s *plan.Snapshot) error {
 	there, err := r.hasTekton(ctx)
 	if err != nil {
 		return err
+	}
+	if there && !r.waitListed(ctx) {
+		s.NoRuns = true
+		if plan.Produced(l) {
+			s.TemplateProblem = unlisted()
+		}
+		return nil
 	}
 	if there {
 		s.Runs, err = tekton.List(ctx, r.Client, l.Namespace, l.UID, results)
@@ -70,6 +78,7 @@ func (r *Reconciler) gatherUnseen(ctx context.Context, s *plan.Snapshot, results
 			return err
 		}
 		if run != nil {
+			run.Unseen = true
 			s.Runs = append(s.Runs, *run)
 		} else {
 			r.builds.release(types.NamespacedName{Namespace: s.Lineage.Namespace, Name: name})
@@ -84,13 +93,30 @@ func (r *Reconciler) explain(ctx context.Context, s *plan.Snapshot) {
 	recorded := s.Lineage.Status.Run
 	for i := range s.Runs {
 		run := &s.Runs[i]
-		if recorded != nil && (run.Number < recorded.Number || run.Name == recorded.Name && recorded.Outcome != "") {
+		if !plan.Unrecorded(*run, recorded) {
 			continue
 		}
 		if err := tekton.Explain(ctx, r.Live, s.Lineage.Namespace, run); err != nil {
 			log.FromContext(ctx).Info("The failed step of a run could not be read", "run", run.Name, "cause", err.Error())
 		}
 	}
+}
+
+// waitListed waits a moment for the cache to list the runs, and is false where it does
+// not get to it. A read would wait without end, and with it a worker, of which there are
+// few: the lineages that need no runs have to go on.
+func (r *Reconciler) waitListed(ctx context.Context) bool {
+	const moment, step = 5 * time.Second, 50 * time.Millisecond
+	if r.runsListed == nil || r.runsListed(ctx) {
+		return true
+	}
+	if !r.memory.mayWait(r.Clock.Now()) {
+		return false
+	}
+	err := wait.PollUntilContextTimeout(ctx, step, moment, true, func(ctx context.Context) (bool, error) {
+		return r.runsListed(ctx), nil
+	})
+	return err == nil
 }
 
 // hasTekton is true where the cluster has PipelineRuns.

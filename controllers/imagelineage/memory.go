@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // memory is what the process remembers of lineages beyond their status. Losing it
@@ -18,11 +21,88 @@ type memory struct {
 	behind map[types.NamespacedName]noticed
 	// forbidden are the lineages whose image the registry did not let us write.
 	forbidden map[types.NamespacedName]bool
+	// pauses are the steps that were refused or could not be done, until they are tried
+	// again: whatever else wakes a lineage meanwhile is no reason to ask once more.
+	pauses map[types.NamespacedName]pause
+	// waited is when somebody waited last for the cache to list the runs.
+	waited time.Time
 	// silent are the registries that gave no answer at all, by their host.
 	silent map[string]silence
 }
 
 type noticed struct{ told, at time.Time }
+
+// mayWait is true where nobody has waited for the runs to be listed a moment ago, or
+// has just begun to.
+func (m *memory) mayWait(now time.Time) bool {
+	const together, apart = 5 * time.Second, time.Minute
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since := now.Sub(m.waited)
+	if since >= 0 && since < apart {
+		return since < together
+	}
+	m.waited = now
+	return true
+}
+
+// attempt is what a step asks others for.
+type attempt struct {
+	of         string
+	generation int64
+	check      string
+}
+
+// pause is an attempt that was not successful.
+type pause struct {
+	attempt
+
+	outcome plan.Outcome
+	until   time.Time
+	times   int
+}
+
+// maxPause is how long a refusal is left alone at most.
+const maxPause = 10 * time.Minute
+
+// paused is the outcome of an attempt that is not made again yet.
+func (m *memory) paused(of types.NamespacedName, try attempt, now time.Time) (plan.Outcome, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.pauses[of]
+	if !ok || known.attempt != try || !now.Before(known.until) || known.until.Sub(now) > maxPause {
+		return plan.Outcome{}, false
+	}
+	known.outcome.Again = known.until.Sub(now)
+	return known.outcome, true
+}
+
+// pause keeps the outcome of an attempt that has to be made again, and tells when. What
+// was refused is asked for less often each time: nobody mends a right within seconds.
+func (m *memory) pause(of types.NamespacedName, try attempt, o plan.Outcome, now time.Time) plan.Outcome {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if try == (attempt{}) || o.Done || o.Again == 0 || o.Waiting.Reason == v1alpha1.ReasonQueued {
+		delete(m.pauses, of)
+		return o
+	}
+	next := pause{attempt: try, outcome: o, times: 1}
+	if known, ok := m.pauses[of]; ok && known.attempt == try {
+		next.times = known.times + 1
+	}
+	if o.Problem != nil {
+		o.Again = min(o.Again<<min(next.times-1, maxDoubling), maxPause)
+	}
+	next.outcome.Again, next.until = o.Again, now.Add(o.Again)
+	if m.pauses == nil {
+		m.pauses = map[types.NamespacedName]pause{}
+	}
+	m.pauses[of] = next
+	return o
+}
+
+// maxDoubling keeps the doubling of a pause from running over.
+const maxDoubling = 10
 
 // silence of a registry: when it may be asked again, and what came of asking last.
 type silence struct {
@@ -110,4 +190,5 @@ func (m *memory) forget(of types.NamespacedName) {
 	defer m.mu.Unlock()
 	delete(m.behind, of)
 	delete(m.forbidden, of)
+	delete(m.pauses, of)
 }

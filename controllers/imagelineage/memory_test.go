@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // TestClockBehind tells a clock that is moved about, look by look: what the status
@@ -91,6 +94,73 @@ func TestASilentRegistryIsAskedByOne(t *testing.T) {
 	for _, step := range story {
 		if ok, wait := step.do(); ok != step.want || wait != step.wait {
 			t.Errorf("%s: asked %v, again in %s; want %v, %s", step.what, ok, wait, step.want, step.wait)
+		}
+	}
+}
+
+// TestPause: what was refused is not asked for again by whatever wakes a lineage, and
+// less often each time; a person who edits it, or asks for a check, has it tried at once.
+func TestPause(t *testing.T) {
+	at := func(minutes int) time.Time {
+		return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(minutes) * time.Minute)
+	}
+	name := types.NamespacedName{Namespace: "shop", Name: "web"}
+	try := attempt{of: "web-run", generation: 1}
+	refused := plan.Outcome{Again: time.Minute, Problem: &plan.Problem{Reason: v1alpha1.ReasonPublishForbidden}}
+	waits := plan.Outcome{Again: time.Minute, Waiting: plan.Busy{Reason: v1alpha1.ReasonRunNotCreated}}
+
+	var m memory
+	var pauses []time.Duration
+	now := 0
+	for range 6 {
+		again := m.pause(name, try, refused, at(now)).Again
+		pauses = append(pauses, again)
+		now += int(again.Minutes())
+	}
+	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute}
+	if diff := cmp.Diff(want, pauses); diff != "" {
+		t.Errorf("pauses of what is refused (-want +got):\n%s", diff)
+	}
+
+	for title, tc := range map[string]struct {
+		outcome plan.Outcome
+		try     attempt
+		after   int
+		want    time.Duration
+	}{
+		"at once":                        {waits, try, 0, time.Minute},
+		"when it is time":                {waits, try, 1, 0},
+		"another step":                   {waits, attempt{of: "other", generation: 1}, 0, 0},
+		"an edited lineage":              {waits, attempt{of: "web-run", generation: 2}, 0, 0},
+		"a check that was asked for":     {waits, attempt{of: "web-run", generation: 1, check: "now"}, 0, 0},
+		"a clock that was moved back":    {waits, try, -60, 0},
+		"what is in the queue":           {plan.Outcome{Again: time.Minute, Waiting: plan.Busy{Reason: v1alpha1.ReasonQueued}}, try, 0, 0},
+		"what was done":                  {plan.Outcome{Done: true}, try, 0, 0},
+		"an error that says nothing yet": {plan.Outcome{}, try, 0, 0},
+	} {
+		t.Run(title, func(t *testing.T) {
+			var m memory
+			m.pause(name, try, tc.outcome, at(0))
+			outcome, paused := m.paused(name, tc.try, at(tc.after))
+			if paused != (tc.want > 0) || outcome.Again != tc.want {
+				t.Errorf("paused %v for %s, want %s", paused, outcome.Again, tc.want)
+			}
+		})
+	}
+}
+
+// TestMayWait: some wait together for the runs to be listed, and then nobody for a while.
+func TestMayWait(t *testing.T) {
+	at := func(seconds int) time.Time {
+		return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)
+	}
+	var m memory
+	for _, step := range []struct {
+		seconds int
+		want    bool
+	}{{0, true}, {3, true}, {10, false}, {59, false}, {61, true}, {63, true}, {70, false}, {-600, true}} {
+		if got := m.mayWait(at(step.seconds)); got != step.want {
+			t.Errorf("after %d s: %v, want %v", step.seconds, got, step.want)
 		}
 	}
 }

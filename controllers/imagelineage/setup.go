@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -39,6 +40,10 @@ const concurrency = 8
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) error {
 	c := r.Client
 	r.builds.limit = r.MaxConcurrentBuilds
+	r.runsListed = func(ctx context.Context) bool {
+		informer, err := mgr.GetCache().GetInformer(ctx, tekton.Object(), cache.BlockUntilSynced(false))
+		return err == nil && informer.HasSynced()
+	}
 	runs := &lateSource{source: source.Kind(mgr.GetCache(), tekton.Object(), r.runEvents())}
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("imagelineage").

@@ -6,6 +6,7 @@ package index
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -25,9 +26,19 @@ type WorkloadKey struct {
 //
 // It implements source.Source for the lineages that have to tell.
 type Refusals struct {
-	mu    sync.Mutex
-	why   map[WorkloadKey]string
-	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+	mu      sync.Mutex
+	refused map[WorkloadKey]Refusal
+	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// Refusal is a change that the cluster refused.
+type Refusal struct {
+	// Change is what was asked for.
+	Change string
+	// Why is what the cluster said; empty where it refused nothing.
+	Why string
+	// Until is when the same change is asked for again.
+	Until time.Time
 }
 
 // Start implements source.Source.
@@ -38,21 +49,22 @@ func (r *Refusals) Start(_ context.Context, queue workqueue.TypedRateLimitingInt
 	return nil
 }
 
-// Note keeps why a workload could not be changed, and wakes the lineages that it runs
-// if that is news; an empty message ends it.
-func (r *Refusals) Note(workload WorkloadKey, message string, lineages ...types.NamespacedName) {
+// Note keeps that a workload could not be changed, and wakes the lineages that it runs
+// if that is news; a refusal without a why ends it.
+func (r *Refusals) Note(workload WorkloadKey, refusal Refusal, lineages ...types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.why[workload] == message {
-		return
-	}
-	if message == "" {
-		delete(r.why, workload)
+	before := r.refused[workload]
+	if refusal.Why == "" {
+		delete(r.refused, workload)
 	} else {
-		if r.why == nil {
-			r.why = map[WorkloadKey]string{}
+		if r.refused == nil {
+			r.refused = map[WorkloadKey]Refusal{}
 		}
-		r.why[workload] = message
+		r.refused[workload] = refusal
+	}
+	if before.Why == refusal.Why {
+		return
 	}
 	for _, name := range lineages {
 		if r.queue != nil {
@@ -61,9 +73,9 @@ func (r *Refusals) Note(workload WorkloadKey, message string, lineages ...types.
 	}
 }
 
-// Of is why a workload could not be changed; empty where it could.
-func (r *Refusals) Of(workload WorkloadKey) string {
+// Of is the refusal of a workload; without a why where there is none.
+func (r *Refusals) Of(workload WorkloadKey) Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.why[workload]
+	return r.refused[workload]
 }

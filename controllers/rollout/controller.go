@@ -21,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -42,6 +43,8 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Refusals are noted for the lineages to tell.
 	Refusals *index.Refusals
+	// Clock tells when a refused change is tried again.
+	Clock clock.PassiveClock
 }
 
 // refusedAgain is when a change is tried again that the cluster refused.
@@ -52,7 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Resu
 	obj := object(req.Kind)
 	err := r.Client.Get(ctx, req.NamespacedName, obj)
 	if apierrors.IsNotFound(err) || err == nil && !obj.GetDeletionTimestamp().IsZero() {
-		r.Refusals.Note(req, "")
+		r.Refusals.Note(req, index.Refusal{})
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
@@ -68,12 +71,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Resu
 	}
 	changes := plan.Roll(observed, claimants)
 	if len(changes) == 0 {
-		r.Refusals.Note(req, "")
+		r.Refusals.Note(req, index.Refusal{})
 		return reconcile.Result{}, nil
+	}
+	// What was refused is not asked for again by every pod that comes and goes.
+	before, now := r.Refusals.Of(req), r.Clock.Now()
+	if wait := before.Until.Sub(now); before.Change == sentence(changes) && wait > 0 && wait <= refusedAgain {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	err = r.move(ctx, obj, changes)
 	why, refused := workload.Refused(err)
-	r.Refusals.Note(req, why, lineagesOf(req.Namespace, changes)...)
+	refusal := index.Refusal{Change: sentence(changes), Why: why, Until: now.Add(refusedAgain)}
+	r.Refusals.Note(req, refusal, lineagesOf(req.Namespace, changes)...)
 	if refused {
 		return reconcile.Result{RequeueAfter: refusedAgain}, nil
 	}

@@ -60,6 +60,9 @@ type decision struct {
 // relaxed, or a Task that a template names been installed.
 const refusedAgain = 10 * time.Minute
 
+// tektonAgain is when a cluster is looked at again that does not show its runs.
+const tektonAgain = time.Minute
+
 // again asks for another look after a time; the shortest wins.
 func (d *decision) again(after time.Duration) {
 	if after > 0 && (d.plan.Again == 0 || after < d.plan.Again) {
@@ -92,6 +95,9 @@ func (d *decision) judgeTemplate() {
 	if Produced(d.Lineage) && d.TemplateProblem != nil && d.plan.Problem == nil {
 		d.plan.Problem = d.TemplateProblem
 		d.again(refusedAgain)
+		if d.NoRuns {
+			d.again(tektonAgain)
+		}
 	}
 }
 

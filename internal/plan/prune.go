@@ -34,7 +34,7 @@ func (d *decision) prune() {
 	}
 	var ended []Run
 	for _, run := range d.Runs {
-		if run.Done && d.isRecorded(run) {
+		if run.Done && !run.Deleting && d.isRecorded(run) {
 			ended = append(ended, run)
 		}
 	}

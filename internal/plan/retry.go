@@ -41,23 +41,24 @@ func HasFailed(outcome v1alpha1.RunOutcome) bool {
 // FailuresBefore counts the runs in a row that failed with these inputs, by what
 // is recorded of the run before.
 func FailuresBefore(recorded *v1alpha1.RunStatus, inputs string) int64 {
-	if recorded == nil || recorded.Inputs != inputs {
+	if recorded == nil || !sameInputs(recorded.Inputs, inputs) {
 		return 0
 	}
 	return recorded.Failures
 }
 
 // ranBefore is true where the last run was made of what a build would be made of
-// now. Where its inputs were hashed by another version of the operator they count
-// as the same: an upgrade must build nothing.
+// now. Inputs that were hashed by another version of the operator count as the same: an
+// upgrade must build nothing.
 func ranBefore(s Subject) bool {
 	run := s.Lineage.Status.Run
 	if run == nil {
 		return false
 	}
-	wanted := inputs(s)
-	return run.Inputs == wanted || hashVersion(run.Inputs) != hashVersion(wanted)
+	return sameInputs(run.Inputs, inputs(s))
 }
+
+func sameInputs(a, b string) bool { return a == b || hashVersion(a) != hashVersion(b) }
 
 // exhausted is true where building the same again needs a person: it failed as
 // often as it may, or was cancelled. So does what somebody else's push superseded:
@@ -72,7 +73,9 @@ func exhausted(s Subject) bool {
 	case v1alpha1.RunSuperseded, v1alpha1.RunCancelled:
 		return true
 	default:
-		return HasFailed(run.Outcome) && run.Failures > retryLimit(s.Lineage)
+		// A failure that was not counted is of an operator that did not try again.
+		uncounted := run.Failures == 0 && run.Outcome != v1alpha1.RunLost
+		return HasFailed(run.Outcome) && (uncounted || run.Failures > retryLimit(s.Lineage))
 	}
 }
 

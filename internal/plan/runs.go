@@ -73,6 +73,9 @@ func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
 		// It stays unpublished until somebody lifts that, and until it is known what the
 		// parents are then.
 		d.plan.Withheld = true
+		if !d.parentsKnown() {
+			d.busy(v1alpha1.ReasonParentNotReady, "run %s succeeded: its image is published when it is known what the parents are", run.Name)
+		}
 		return nil
 	case d.unwanted(run, recorded):
 		return end(v1alpha1.RunDiscarded, "the run ended while its image could not be published, and its inputs have moved on")
@@ -86,12 +89,18 @@ func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
 // answer from a replica that lags behind.
 const outputGrace = time.Minute
 
+// unseenAgain is when a run is looked at again that no watch tells of.
+const unseenAgain = 30 * time.Second
+
 // unstartedAfter is how long Tekton may leave a run alone before it is said.
 const unstartedAfter = 2 * time.Minute
 
 // inFlight says that a run is going on, and where Tekton does nothing about it.
 func (d *decision) inFlight(run *Run) {
 	waiting := d.Now.Sub(run.Created)
+	if run.Unseen {
+		d.again(unseenAgain)
+	}
 	switch {
 	case run.Started || run.Created.IsZero():
 		d.busy(v1alpha1.ReasonBuilding, "run %s is in flight", run.Name)
@@ -101,6 +110,12 @@ func (d *decision) inFlight(run *Run) {
 	default:
 		d.busy(v1alpha1.ReasonBuilding, "run %s was created at %s, and Tekton has not begun it: its controller may be down", run.Name, clockTime(run.Created))
 	}
+}
+
+// Unrecorded is true for a run whose end the status does not tell yet.
+func Unrecorded(run Run, recorded *v1alpha1.RunStatus) bool {
+	return recorded == nil || later(run.Number, run.Attempt, recorded.Number, recorded.Attempt) ||
+		sameRun(&run, recorded) && recorded.Outcome == ""
 }
 
 func sameRun(run *Run, recorded *v1alpha1.RunStatus) bool {

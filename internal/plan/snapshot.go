@@ -207,6 +207,11 @@ type Run struct {
 	Finished time.Time
 	// Done is true where the run has completed.
 	Done bool
+	// Unseen is true where the cache does not show the run: it is too new, or lost the
+	// label by which it is watched.
+	Unseen bool
+	// Deleting is true where the run is being deleted.
+	Deleting bool
 	// Started is true once Tekton has taken the run up.
 	Started bool
 	// Succeeded is true where it completed well.

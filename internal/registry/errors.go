@@ -107,11 +107,24 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// IsSilent is true where a registry gave no answer at all: it is down, or hangs. One
-// that answers that it has trouble may have it with one repository only.
-func IsSilent(err error) bool {
+// Silence says, of a registry that gave no answer at all, which it is and why: it is down,
+// or hangs. It is empty for every other error, since a registry that answers that it has
+// trouble may have it with one repository only. It names nothing that was asked for, so
+// that it can be told to everybody who needs that registry.
+func Silence(err error) string {
 	of, ok := errors.AsType[*Error](err)
-	return ok && of.Class == Unavailable && of.Host != "" && of.Status == 0
+	if !ok || of.Class != Unavailable || of.Host == "" || of.Status != 0 {
+		return ""
+	}
+	return of.Host + ": " + of.cause
+}
+
+// HostOf is the registry that an error tells of; empty where none was asked.
+func HostOf(err error) string {
+	if of, ok := errors.AsType[*Error](err); ok {
+		return of.Host
+	}
+	return ""
 }
 
 // absentCodes are the error codes by which a 404 is the registry's own word. A

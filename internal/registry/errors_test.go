@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,8 +87,8 @@ func TestRetryAfterComesThrough(t *testing.T) {
 	}
 }
 
-// TestIsSilent: only a registry that says nothing at all holds up whoever asks it.
-func TestIsSilent(t *testing.T) {
+// TestSilence: only a registry that says nothing at all holds up whoever asks it.
+func TestSilence(t *testing.T) {
 	answers := func(status int) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {
 			registrytest.Refuse(w, status, "TEST")
@@ -121,12 +122,16 @@ func TestIsSilent(t *testing.T) {
 			r := registrytest.New(t)
 			r.Intercept(tt.intercept)
 			err := newClient(r.Host).MayPush(t.Context(), r.Reference(t, "team/app:stable"), anonymous)
-			if got := registry.IsSilent(err); got != tt.want {
-				t.Errorf("IsSilent(%v) = %v, want %v", err, got, tt.want)
+			got := registry.Silence(err)
+			if (got != "") != tt.want || tt.want && !strings.HasPrefix(got, r.Host+": ") || strings.Contains(got, "team/app") {
+				t.Errorf("Silence(%v) = %q, want one: %v, without what was asked", err, got, tt.want)
+			}
+			if registry.HostOf(err) != r.Host {
+				t.Errorf("HostOf(%v) = %q", err, registry.HostOf(err))
 			}
 		})
 	}
-	if registry.IsSilent(errors.New("no")) || registry.IsSilent(nil) {
+	if registry.Silence(errors.New("no"))+registry.Silence(nil)+registry.HostOf(nil) != "" {
 		t.Error("an error of somebody else is no silence of a registry")
 	}
 }

@@ -66,21 +66,22 @@ func TestListLive(t *testing.T) {
 func TestBlocked(t *testing.T) {
 	resource := schema.GroupResource{Group: "tekton.dev", Resource: "pipelineruns"}
 	tests := map[string]struct {
-		err  error
-		want string
+		err         error
+		want        string
+		wantCreated bool
 	}{
-		"a quota":                    {apierrors.NewForbidden(resource, "web", errors.New("exceeded quota: few")), `pipelineruns.tekton.dev "web" is forbidden: exceeded quota: few`},
-		"a webhook that is down":     {apierrors.NewInternalError(errors.New("failed calling webhook")), "Internal error occurred: failed calling webhook"},
-		"a server that has too much": {apierrors.NewTooManyRequests("wait", 1), "wait"},
-		"a broken connection":        {errors.New("connection refused"), ""},
-		"a conflict":                 {apierrors.NewConflict(resource, "web", errors.New("changed")), ""},
-		"no error":                   {nil, ""},
+		"a quota":                    {apierrors.NewForbidden(resource, "web", errors.New("exceeded quota: few")), `pipelineruns.tekton.dev "web" is forbidden: exceeded quota: few`, false},
+		"a webhook that is down":     {apierrors.NewInternalError(errors.New("failed calling webhook")), "the API server, or a webhook that it asks, has trouble (500)", true},
+		"a server that has too much": {apierrors.NewTooManyRequests("wait", 1), "the API server has too much to do", false},
+		"a broken connection":        {errors.New("connection refused"), "", false},
+		"a conflict":                 {apierrors.NewConflict(resource, "web", errors.New("changed")), "", false},
+		"no error":                   {nil, "", false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, blocked := Blocked(tc.err)
-			if blocked != (tc.want != "") || tc.want != "" && got != tc.want {
-				t.Errorf("Blocked = %q %v, want %q", got, blocked, tc.want)
+			got, created, blocked := Blocked(tc.err)
+			if blocked != (tc.want != "") || got != tc.want || created != tc.wantCreated {
+				t.Errorf("Blocked = %q %v %v, want %q %v", got, created, blocked, tc.want, tc.wantCreated)
 			}
 		})
 	}

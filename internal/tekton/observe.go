@@ -32,7 +32,7 @@ const succeeded = "Succeeded"
 func Observe(run *pipelinev1.PipelineRun, results *v1alpha1.BuildResults) plan.Run {
 	observed := plan.Run{
 		Build:   buildOf(run.Name, run.Annotations),
-		Created: run.CreationTimestamp.Time,
+		Created: run.CreationTimestamp.Time, Deleting: run.DeletionTimestamp != nil,
 	}
 	digestResult, urlResult := resultNames(results)
 	if digest := resultOf(run, digestResult); digestPattern.MatchString(digest) {

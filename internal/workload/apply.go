@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -55,11 +56,18 @@ func isFailedTest(err error) bool {
 
 // Refused is why the API server does not let a workload be changed: a missing right,
 // a policy, an image that admission does not like. It is false for all other errors,
-// such as those of the connection.
+// such as those of the connection. What a server says of its own trouble is left out: it
+// often differs each time, and a condition that differs is written anew.
 func Refused(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if err == nil || errors.Is(err, ErrMoved) || !errors.As(err, &status) {
 		return "", false
+	}
+	switch code := status.Status().Code; {
+	case code >= http.StatusInternalServerError:
+		return fmt.Sprintf("the API server, or a webhook that it asks, has trouble (%d)", code), true
+	case code == http.StatusTooManyRequests:
+		return "the API server has too much to do", true
 	}
 	message := strings.Join(strings.Fields(status.Status().Message), " ")
 	if len(message) > maxRefusal {

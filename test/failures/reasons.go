@@ -41,7 +41,7 @@ func on(kinds ...Kind) []Kind { return kinds }
 var Explanations = []Explanation{
 	{v1alpha1.ReasonInvalidSpec, on(Stalled), "a field cannot be used; the message names it and says what would be right", "correct the field"},
 	{v1alpha1.ReasonTemplateRefused, on(Stalled), "Tekton, or another admission check, refuses the PipelineRun; its own message is shown", "correct `spec.build.pipelineRun`, or the policy; it is asked again every 10 minutes"},
-	{v1alpha1.ReasonTektonMissing, on(Stalled), "the cluster has no PipelineRuns; images are followed and rolled out, and nothing is built", "install Tekton Pipelines; every lineage goes on by itself"},
+	{v1alpha1.ReasonTektonMissing, on(Stalled), "the cluster has no PipelineRuns, or does not list them; images are followed and rolled out, and nothing is built", "install Tekton Pipelines; every lineage goes on by itself"},
 	{v1alpha1.ReasonParentNotFound, on(Stalled), "a `lineageRef` names nothing. A run in flight ends, and its image is not published meanwhile", "create the parent, or correct `spec.from`"},
 	{v1alpha1.ReasonParentNotAllowed, on(Stalled), "the parent does not admit this namespace. A run in flight ends, and its image is not published meanwhile", "the parent's owner admits it in `spec.allowedChildren`"},
 	{v1alpha1.ReasonCycle, on(Stalled), "the lineage is its own ancestor; the message shows the way round. Nothing on the cycle is built, and everything beside it is", "remove one of its edges from `spec.from`"},
@@ -51,7 +51,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonBuildCancelled, on(Stalled, Event), "a person stopped the run: it is not made again by itself", "annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonRunLost, on(Stalled, Reconciling, Event), "the run disappeared before its end was seen. It is made again, at first at once; if that happens again and again, a person has to look", "find out who deletes PipelineRuns; then annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonOutputRefused, on(Stalled, Reconciling, Event), "the run succeeded, and what it pushed is not what it reported, or not at `$(lineage.output)`; or its annotations were edited. Nothing of it is used, and it is tried again like a failure", "correct the pipeline"},
-	{v1alpha1.ReasonPublishForbidden, on(Stalled), "the registry does not let the operator write the tag. It is asked before the first run, so that nothing is built for nothing", "name a Secret that may push in `spec.build.pushSecrets`, or create the repository; it is tried again every minute"},
+	{v1alpha1.ReasonPublishForbidden, on(Stalled), "the registry does not let the operator write the tag. It is asked before the first run, so that nothing is built for nothing", "name a Secret that may push in `spec.build.pushSecrets`, or create the repository; it is tried again after 1, 2, 4, 8 and then every 10 minutes, and at once when the lineage is edited"},
 	{v1alpha1.ReasonRolloutFailed, on(Stalled, Detail), "a workload missed its deadline with the current image; the message names the container, and its exit code or why it cannot be pulled", "the command in the message shows the rest. Push a mended image, or set the workload back: that is respected"},
 	{v1alpha1.ReasonTagAbsent, on(Stalled, Reconciling, Detail), "the tag does not exist: a followed one was never pushed; or it vanished together with its image; or who pulls cannot see what who pushes can", "push it, annotate `imagelineage.dev/rebuild`, or mend `spec.pullSecrets`"},
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -90,8 +91,9 @@ var _ = register(map[string]driver{
 		},
 		cure: func(w *world) {
 			w.allowAgain("deployments", w.probeImage)
-			// The controller of rollouts is woken by any change of its workload; by itself it
-			// would come in a minute of real time.
+			// The controller of rollouts comes again in a minute of real time, or with any
+			// change of its workload, if the minute is over.
+			w.move(2 * time.Minute)
 			w.touch(subject)
 		},
 		ends: func(w *world) { w.waitImages(subject, map[string]string{"app": "app:1"}) },
