@@ -41,7 +41,7 @@ func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) 
 // attemptOf is what a step asks others for; empty where it asks nobody. A person who
 // edits the lineage, or asks for a check, has it tried at once.
 func attemptOf(s plan.Snapshot, step plan.Step) attempt {
-	of := ""
+	var of string
 	switch step := step.(type) {
 	case plan.Create:
 		of = step.Build.Name
