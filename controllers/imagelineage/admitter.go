@@ -4,14 +4,13 @@
 package imagelineage
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/imagelineage/imagelineage/controllers/index"
 )
 
 // verifyAfter is how long a run that was created may be missing from the cache
@@ -23,8 +22,10 @@ const verifyAfter = 30 * time.Second
 // alone, which shows a run only a moment after it was created: what is live is
 // what the cache has told of, together with what was created since.
 //
-// It implements source.Source to be given the queue in which it wakes lineages.
+// It is a source.Source, by which it wakes the lineages for which there is a place.
 type admitter struct {
+	index.Waker
+
 	// limit of live runs; 0 is none.
 	limit int
 
@@ -38,21 +39,12 @@ type admitter struct {
 	created map[types.NamespacedName]created
 	// waiting are the lineages that were turned away, in the order of their coming.
 	waiting []types.NamespacedName
-	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
 // created is a run that was, or is just being, created.
 type created struct {
 	owner types.NamespacedName
 	at    time.Time
-}
-
-// Start implements source.Source.
-func (a *admitter) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.queue = queue
-	return nil
 }
 
 // seed adds the live runs that the API server tells of, once. Those of which the cache
@@ -182,12 +174,7 @@ func (a *admitter) dequeue(owner types.NamespacedName) bool {
 // wake has those looked at for whom there is a place now. They keep theirs in the
 // queue until they are admitted, so that nobody overtakes them.
 func (a *admitter) wake() {
-	if a.queue == nil || a.limit == 0 {
-		return
-	}
-	for _, owner := range a.waiting[:max(min(a.free(), len(a.waiting)), 0)] {
-		a.queue.Add(reconcile.Request{NamespacedName: owner})
-	}
+	a.Wake(a.waiting[:max(min(a.free(), len(a.waiting)), 0)]...)
 }
 
 // anyUnseen is true while the cache has not told of some run.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
+	"github.com/imagelineage/imagelineage/internal/refusal"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -56,7 +57,7 @@ func (r *Reconciler) created(name types.NamespacedName, err error) (plan.Outcome
 		r.builds.release(name)
 		return plan.Outcome{Problem: noTekton(), Again: clusterAgain}, nil
 	}
-	if why, maybe, blocked := tekton.Blocked(err); blocked {
+	if why, maybe, blocked := refusal.Of(err); blocked {
 		if !maybe {
 			r.builds.release(name)
 		}
@@ -73,12 +74,9 @@ func (r *Reconciler) mayPublish(ctx context.Context, s plan.Snapshot) (plan.Outc
 		err = r.Registry.MayPush(ctx, s.Reference, keychain)
 	}
 	if err == nil {
-		r.memory.setForbidden(ownerOf(s.Lineage), false)
 		return plan.Outcome{Done: true}, nil
 	}
-	outcome, err := r.unpublished(s, err)
-	r.memory.setForbidden(ownerOf(s.Lineage), outcome.Problem != nil)
-	return outcome, err
+	return r.unpublished(s, err)
 }
 
 // countLive has the admitter know of every live run: those that were there before

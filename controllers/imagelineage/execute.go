@@ -28,7 +28,6 @@ func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) 
 	owner, now := ownerOf(s.Lineage), r.Clock.Now()
 	if _, creates := p.Step.(plan.Create); !creates {
 		r.builds.leave(owner)
-		r.memory.setForbidden(owner, false)
 	}
 	try := attemptOf(s, p.Step)
 	if outcome, paused := r.memory.paused(owner, try, now); paused {

@@ -117,7 +117,7 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 		return false, err
 	}
 	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
-	if plan.Settled(subject, blocked || taken != nil || r.memory.isForbidden(ownerOf(l))) {
+	if plan.Settled(subject, blocked || taken != nil || r.memory.isRefused(ownerOf(l))) {
 		return true, nil
 	}
 	// Nobody waits for a build that Tekton refuses. It was asked for this template

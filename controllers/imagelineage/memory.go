@@ -19,8 +19,6 @@ type memory struct {
 	mu sync.Mutex
 	// behind is when it was noticed first that a status tells of a time to come.
 	behind map[types.NamespacedName]noticed
-	// forbidden are the lineages whose image the registry did not let us write.
-	forbidden map[types.NamespacedName]bool
 	// pauses are the steps that were refused or could not be done, until they are tried
 	// again: whatever else wakes a lineage meanwhile is no reason to ask once more.
 	pauses map[types.NamespacedName]pause
@@ -164,24 +162,12 @@ func (m *memory) clockBehind(of types.NamespacedName, told, now time.Time) time.
 	return known.at
 }
 
-// setForbidden notes whether the registry lets us write a lineage's image.
-func (m *memory) setForbidden(of types.NamespacedName, forbidden bool) {
+// isRefused is true where a lineage's step was refused, and not tried again since: a
+// person has to act, and nobody waits for it.
+func (m *memory) isRefused(of types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !forbidden {
-		delete(m.forbidden, of)
-		return
-	}
-	if m.forbidden == nil {
-		m.forbidden = map[types.NamespacedName]bool{}
-	}
-	m.forbidden[of] = true
-}
-
-func (m *memory) isForbidden(of types.NamespacedName) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.forbidden[of]
+	return m.pauses[of].outcome.Problem != nil
 }
 
 // forget drops a lineage that is gone.
@@ -189,6 +175,5 @@ func (m *memory) forget(of types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.behind, of)
-	delete(m.forbidden, of)
 	delete(m.pauses, of)
 }

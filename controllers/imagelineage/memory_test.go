@@ -48,19 +48,20 @@ func TestClockBehind(t *testing.T) {
 
 func TestMemoryForgets(t *testing.T) {
 	var m memory
-	name := types.NamespacedName{Namespace: "shop", Name: "web"}
-	m.setForbidden(name, true)
-	if !m.isForbidden(name) {
-		t.Error("it is not remembered")
+	name, try := types.NamespacedName{Namespace: "shop", Name: "web"}, attempt{of: "web-run"}
+	refused := plan.Outcome{Again: time.Minute, Problem: &plan.Problem{Reason: v1alpha1.ReasonPublishForbidden}}
+	m.pause(name, try, refused, time.Unix(1, 0))
+	if !m.isRefused(name) {
+		t.Error("a refusal is not remembered")
 	}
-	m.setForbidden(name, false)
-	if m.isForbidden(name) {
-		t.Error("it is remembered although it was allowed")
+	m.pause(name, attempt{}, plan.Outcome{}, time.Unix(2, 0))
+	if m.isRefused(name) {
+		t.Error("a refusal is remembered although its step is not due any more")
 	}
-	m.setForbidden(name, true)
-	m.clockBehind(name, time.Unix(2, 0), time.Unix(1, 0))
+	m.pause(name, try, refused, time.Unix(3, 0))
+	m.clockBehind(name, time.Unix(5, 0), time.Unix(4, 0))
 	m.forget(name)
-	if m.isForbidden(name) || len(m.behind) > 0 {
+	if m.isRefused(name) || len(m.behind) > 0 {
 		t.Error("a lineage that is gone is remembered")
 	}
 }

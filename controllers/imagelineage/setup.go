@@ -5,7 +5,6 @@ package imagelineage
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,18 +57,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) erro
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.Repositories)), builder.WithPredicates(troubleChanged())).
 		WatchesMetadata(namespaceObject(), handler.EnqueueRequestsFromMapFunc(inNamespace(c)), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: retries()})
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: index.Retries[reconcile.Request]()})
 	for _, kind := range index.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(workloadsLineages(c)))
 	}
 	return b.Complete(r)
-}
-
-// retries are how soon a reconcile that failed is made again: what fails is a
-// conversation with the API server, and it fails for all lineages at once.
-func retries() workqueue.TypedRateLimiter[reconcile.Request] {
-	const first, last = 200 * time.Millisecond, 2 * time.Minute
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](first, last)
 }
 
 func namespaceObject() client.Object {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Image Lineage Authors
 
-// Package index holds the cache indexes that the controllers share, and the reads
-// that go through them: who has an image, who is built on it, what runs it. Every
-// read costs what it finds, not the size of the fleet.
+// Package index holds what the controllers share: the cache indexes, and the reads that
+// go through them (who has an image, who is built on it, what runs it; every read costs
+// what it finds, not the size of the fleet), what one controller has to tell of the
+// other's doing, and how they are woken and tried again.
 package index
 
 import (

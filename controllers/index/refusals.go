@@ -4,13 +4,10 @@
 package index
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // WorkloadKey names a workload.
@@ -24,11 +21,12 @@ type WorkloadKey struct {
 // rollouts notes them, and that of lineages tells of them. They are in no object, so a
 // restart asks the cluster again.
 //
-// It implements source.Source for the lineages that have to tell.
+// It is a source.Source, by which it wakes the lineages that have to tell.
 type Refusals struct {
+	Waker
+
 	mu      sync.Mutex
 	refused map[WorkloadKey]Refusal
-	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
 // Refusal is a change that the cluster refused.
@@ -39,14 +37,6 @@ type Refusal struct {
 	Why string
 	// Until is when the same change is asked for again.
 	Until time.Time
-}
-
-// Start implements source.Source.
-func (r *Refusals) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.queue = queue
-	return nil
 }
 
 // Note keeps that a workload could not be changed, and wakes the lineages that it runs
@@ -66,11 +56,7 @@ func (r *Refusals) Note(workload WorkloadKey, refusal Refusal, lineages ...types
 	if before.Why == refusal.Why {
 		return
 	}
-	for _, name := range lineages {
-		if r.queue != nil {
-			r.queue.Add(reconcile.Request{NamespacedName: name})
-		}
-	}
+	r.Wake(lineages...)
 }
 
 // Of is the refusal of a workload; without a why where there is none.

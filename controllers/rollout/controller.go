@@ -29,6 +29,7 @@ import (
 	"github.com/imagelineage/imagelineage/controllers/index"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/refusal"
 	"github.com/imagelineage/imagelineage/internal/workload"
 )
 
@@ -80,9 +81,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req Request) (reconcile.Resu
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	err = r.move(ctx, obj, changes)
-	why, refused := workload.Refused(err)
-	refusal := index.Refusal{Change: sentence(changes), Why: why, Until: now.Add(refusedAgain)}
-	r.Refusals.Note(req, refusal, lineagesOf(req.Namespace, changes)...)
+	why, _, refused := refusal.Of(err)
+	noted := index.Refusal{Change: sentence(changes), Why: why, Until: now.Add(refusedAgain)}
+	r.Refusals.Note(req, noted, lineagesOf(req.Namespace, changes)...)
 	if refused {
 		return reconcile.Result{RequeueAfter: refusedAgain}, nil
 	}

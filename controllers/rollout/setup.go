@@ -5,10 +5,8 @@ package rollout
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,19 +29,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	c := r.Client
 	b := builder.TypedControllerManagedBy[Request](mgr).
 		Named("rollout").
-		WithOptions(controller.TypedOptions[Request]{MaxConcurrentReconciles: concurrency, RateLimiter: retries()}).
+		WithOptions(controller.TypedOptions[Request]{MaxConcurrentReconciles: concurrency, RateLimiter: index.Retries[Request]()}).
 		Watches(&v1alpha1.ImageLineage{}, handler.TypedEnqueueRequestsFromMapFunc(lineagesWorkloads(c))).
 		Watches(&corev1.Pod{}, handler.TypedEnqueueRequestsFromMapFunc(podsWorkloads(c)))
 	for _, kind := range index.Kinds() {
 		b = b.Watches(kind, handler.TypedEnqueueRequestsFromMapFunc(itself))
 	}
 	return b.Complete(r)
-}
-
-// retries are how soon a reconcile that failed is made again; see package imagelineage.
-func retries() workqueue.TypedRateLimiter[Request] {
-	const first, last = 200 * time.Millisecond, 2 * time.Minute
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[Request](first, last)
 }
 
 func itself(_ context.Context, obj client.Object) []Request {

@@ -5,12 +5,9 @@ package tekton
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -71,26 +68,4 @@ func (r *Runs) Delete(ctx context.Context, namespace, name string) error {
 		return fmt.Errorf("delete PipelineRun %s/%s: %w", namespace, name, err)
 	}
 	return nil
-}
-
-// Blocked is why the API server does not let a run be created now although nothing
-// is wrong with it: a quota, a missing right, a namespace that is being deleted, a
-// webhook that does not answer. It is false for all other errors, such as those of
-// the connection. created is true where the run may have been created all the same.
-//
-// What a server says of its own trouble is left out: it often differs each time, by a
-// port or a time, and a condition that differs is written anew.
-func Blocked(err error) (why string, created, blocked bool) {
-	var status apierrors.APIStatus
-	if err == nil || !errors.As(err, &status) || apierrors.IsConflict(err) {
-		return "", false, false
-	}
-	switch code := status.Status().Code; {
-	case code >= http.StatusInternalServerError:
-		return fmt.Sprintf("the API server, or a webhook that it asks, has trouble (%d)", code), true, true
-	case code == http.StatusTooManyRequests:
-		return "the API server has too much to do", false, true
-	default:
-		return oneLine(status.Status().Message, refusalLength), false, true
-	}
 }

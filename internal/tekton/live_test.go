@@ -5,16 +5,13 @@ package tekton
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
@@ -60,29 +57,5 @@ func TestListLive(t *testing.T) {
 	}
 	if got, _ = ListLive(context.Background(), c); len(got) != 1 {
 		t.Errorf("live runs after one was deleted: %v", got)
-	}
-}
-
-func TestBlocked(t *testing.T) {
-	resource := schema.GroupResource{Group: "tekton.dev", Resource: "pipelineruns"}
-	tests := map[string]struct {
-		err         error
-		want        string
-		wantCreated bool
-	}{
-		"a quota":                    {apierrors.NewForbidden(resource, "web", errors.New("exceeded quota: few")), `pipelineruns.tekton.dev "web" is forbidden: exceeded quota: few`, false},
-		"a webhook that is down":     {apierrors.NewInternalError(errors.New("failed calling webhook")), "the API server, or a webhook that it asks, has trouble (500)", true},
-		"a server that has too much": {apierrors.NewTooManyRequests("wait", 1), "the API server has too much to do", false},
-		"a broken connection":        {errors.New("connection refused"), "", false},
-		"a conflict":                 {apierrors.NewConflict(resource, "web", errors.New("changed")), "", false},
-		"no error":                   {nil, "", false},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, created, blocked := Blocked(tc.err)
-			if blocked != (tc.want != "") || got != tc.want || created != tc.wantCreated {
-				t.Errorf("Blocked = %q %v %v, want %q %v", got, created, blocked, tc.want, tc.wantCreated)
-			}
-		})
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -53,28 +51,3 @@ func isFailedTest(err error) bool {
 	var status apierrors.APIStatus
 	return apierrors.IsInvalid(err) && errors.As(err, &status) && status.Status().Message == failedPatch
 }
-
-// Refused is why the API server does not let a workload be changed: a missing right,
-// a policy, an image that admission does not like. It is false for all other errors,
-// such as those of the connection. What a server says of its own trouble is left out: it
-// often differs each time, and a condition that differs is written anew.
-func Refused(err error) (string, bool) {
-	var status apierrors.APIStatus
-	if err == nil || errors.Is(err, ErrMoved) || !errors.As(err, &status) {
-		return "", false
-	}
-	switch code := status.Status().Code; {
-	case code >= http.StatusInternalServerError:
-		return fmt.Sprintf("the API server, or a webhook that it asks, has trouble (%d)", code), true
-	case code == http.StatusTooManyRequests:
-		return "the API server has too much to do", true
-	}
-	message := strings.Join(strings.Fields(status.Status().Message), " ")
-	if len(message) > maxRefusal {
-		message = strings.ToValidUTF8(message[:maxRefusal], "") + "…"
-	}
-	return message, true
-}
-
-// maxRefusal bounds a refusal, in bytes: it has to stand in a condition.
-const maxRefusal = 400
