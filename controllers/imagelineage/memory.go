@@ -56,8 +56,9 @@ type pause struct {
 	attempt
 
 	outcome plan.Outcome
-	until   time.Time
-	times   int
+	// made and until bound the pause; before it was made, the clock was moved back.
+	made, until time.Time
+	times       int
 }
 
 // maxPause is how long a refusal is left alone at most.
@@ -68,7 +69,7 @@ func (m *memory) paused(of types.NamespacedName, try attempt, now time.Time) (pl
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known, ok := m.pauses[of]
-	if !ok || known.attempt != try || !now.Before(known.until) || known.until.Sub(now) > maxPause {
+	if !ok || known.attempt != try || now.Before(known.made) || !now.Before(known.until) {
 		return plan.Outcome{}, false
 	}
 	known.outcome.Again = known.until.Sub(now)
@@ -91,7 +92,7 @@ func (m *memory) pause(of types.NamespacedName, try attempt, o plan.Outcome, now
 	if o.Problem != nil {
 		o.Again = min(o.Again<<min(next.times-1, maxDoubling), maxPause)
 	}
-	next.outcome.Again, next.until = o.Again, now.Add(o.Again)
+	next.outcome.Again, next.made, next.until = o.Again, now, now.Add(o.Again)
 	if m.pauses == nil {
 		m.pauses = map[types.NamespacedName]pause{}
 	}

@@ -131,6 +131,7 @@ func TestPause(t *testing.T) {
 	}{
 		"at once":                        {waits, try, 0, time.Minute},
 		"when it is time":                {waits, try, 1, 0},
+		"as long as a registry wants":    {plan.Outcome{Again: time.Hour, Waiting: plan.Busy{Reason: v1alpha1.ReasonRegistryUnreachable}}, try, 20, 40 * time.Minute},
 		"another step":                   {waits, attempt{of: "other", generation: 1}, 0, 0},
 		"an edited lineage":              {waits, attempt{of: "web-run", generation: 2}, 0, 0},
 		"a check that was asked for":     {waits, attempt{of: "web-run", generation: 1, check: "now"}, 0, 0},
