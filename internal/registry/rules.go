@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// Rules are what an administrator says of registries. They belong to the
+// operator's configuration: no lineage can change them. The zero value allows
+// every registry, over HTTPS, at the default rates.
+type Rules struct {
+	// Allowed are the only registries that are asked: a host, with its port where
+	// it has one, or a host with a path that repositories have to begin with, or
+	// *.DOMAIN for every host below a domain. None allows all.
+	Allowed []string
+	// Hosts are the rules for single hosts; the first that matches counts.
+	Hosts []HostRule
+}
+
+// HostRule says how one host is spoken to.
+type HostRule struct {
+	// Host is a host with its port, a host without one for all of its ports, or
+	// *.DOMAIN for every host below a domain.
+	Host string
+	// PlainHTTP has the host spoken to without TLS.
+	PlainHTTP bool
+	// CABundle holds certificate authorities in PEM that are trusted for the host
+	// besides the system's.
+	CABundle []byte
+	// Mirrors are asked before the host, in their order: a host, with a path that
+	// is put before the repository where the mirror wants one. Their own rules say
+	// how they are spoken to.
+	Mirrors []string
+	// Private is whether the host belongs to the organisation: it may then send
+	// clients on to private addresses, and has the higher rate. By default that
+	// holds for names that no public registry has; see IsPrivate.
+	Private *bool
+	// RequestsPerSecond is the rate at which the host is asked at most; 0 is the
+	// default: 100 for private hosts, 10 for all others.
+	RequestsPerSecond float64
+	// AnonymousRequestsPerSecond is that rate without credentials; 0 is the same
+	// rate, and 1 for Docker Hub, which limits anonymous clients by their address.
+	AnonymousRequestsPerSecond float64
+}
+
+// The default rates, in requests a second. Each is well below what the registries
+// that publish a limit allow; see docs/registries.md.
+const (
+	privateRate      = 100
+	publicRate       = 10
+	dockerHubUnknown = 1
+)
+
+// dockerHub is the host in canonical references.
+const dockerHub = "docker.io"
+
+// For is the rule for a host, with the defaults in place of what it does not say.
+func (r Rules) For(host string) HostRule {
+	rule := HostRule{}
+	for _, candidate := range r.Hosts {
+		if matchesHost(candidate.Host, host) {
+			rule = candidate
+			break
+		}
+	}
+	rule.Host = host
+	if rule.Private == nil {
+		private := IsPrivate(host)
+		rule.Private = &private
+	}
+	if rule.RequestsPerSecond == 0 {
+		rule.RequestsPerSecond = publicRate
+		if *rule.Private {
+			rule.RequestsPerSecond = privateRate
+		}
+	}
+	if rule.AnonymousRequestsPerSecond == 0 {
+		rule.AnonymousRequestsPerSecond = rule.RequestsPerSecond
+		if host == dockerHub {
+			rule.AnonymousRequestsPerSecond = min(dockerHubUnknown, rule.RequestsPerSecond)
+		}
+	}
+	return rule
+}
+
+// Allows is whether a reference's registry may be asked.
+func (r Rules) Allows(ref reference.Reference) bool {
+	if len(r.Allowed) == 0 {
+		return true
+	}
+	for _, allowed := range r.Allowed {
+		host, prefix, _ := strings.Cut(allowed, "/")
+		if matchesHost(host, ref.Host()) && (prefix == "" || beginsWith(path(ref), prefix)) {
+			return true
+		}
+	}
+	return false
+}
+
+// beginsWith compares whole elements of a path: team is no prefix of teammates.
+func beginsWith(path, prefix string) bool {
+	prefix = strings.TrimSuffix(prefix, "/")
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// matchesHost is whether a host is meant by a rule's word for hosts.
+func matchesHost(rule, host string) bool {
+	rule, host = strings.ToLower(rule), strings.ToLower(host)
+	if rule == host {
+		return true
+	}
+	bare := hostname(host)
+	if domain, ok := strings.CutPrefix(rule, "*."); ok {
+		return strings.HasSuffix(bare, "."+domain) || strings.HasSuffix(host, "."+domain)
+	}
+	return rule == bare
+}
+
+// hostname is a host without its port.
+func hostname(host string) string {
+	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
+		return host[:colon]
+	}
+	return host
+}
+
+// privateDomains end the names that no public registry has: of a cluster's
+// Services, and those that RFC 6762 and ICANN keep for private networks.
+var privateDomains = []string{".svc", ".local", ".internal", ".localhost"}
+
+// IsPrivate is whether a host is certainly not a public one: an address of a
+// private network, a name without a dot, or one below a domain for such names.
+func IsPrivate(host string) bool {
+	bare := strings.Trim(hostname(host), "[]")
+	if address, err := netip.ParseAddr(bare); err == nil {
+		return address.IsPrivate() || address.IsLoopback()
+	}
+	for _, domain := range privateDomains {
+		if strings.HasSuffix(bare, domain) {
+			return true
+		}
+	}
+	return !strings.Contains(bare, ".")
+}
