@@ -313,6 +313,12 @@ type ParentStatus struct {
 	// +optional
 	Accepted Digest `json:"accepted,omitempty"`
 
+	// identity of accepted, where something else than the digest counts
+	// (poll.changeOn of the parent's lineage, or of this one for an image).
+	//
+	// +optional
+	Identity *Identity `json:"identity,omitempty"`
+
 	// firstSeen is when accepted was first seen.
 	//
 	// +optional

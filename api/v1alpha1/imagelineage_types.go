@@ -122,13 +122,34 @@ type ImageLineageSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// Poll says how often a tag is read.
+// Poll says how often a tag is read, and what counts as a change.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.platforms) || has(self.changeOn) && self.changeOn != 'Index'",message="poll.platforms needs poll.changeOn: Platforms or Content; the digest of an index is that of all its platforms"
 type Poll struct {
 	// interval between two checks of the tag: at least 10s, by default 15m.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) >= duration('10s')",message="poll.interval must be at least 10s"
 	Interval *Duration `json:"interval,omitempty"`
+
+	// changeOn is what counts as a change of the image, of which children are built
+	// anew and workloads restarted: Index (the default) is any new digest, Platforms
+	// one of the platforms' images, Content the layers of one of them, so that a
+	// label or a timestamp moves nothing. A new digest without such a change is
+	// taken on for the builds to come. It counts for spec.image, and for the parents
+	// that are named as image.
+	//
+	// +optional
+	ChangeOn IdentityKind `json:"changeOn,omitempty"`
+
+	// platforms that count with changeOn: Platforms and Content, as os/architecture
+	// or os/architecture/variant: by default all. Attestations never count.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Platforms []Platform `json:"platforms,omitempty"`
 }
 
 // AllowedChildren says which lineages may be built on this one.

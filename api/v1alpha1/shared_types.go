@@ -54,14 +54,28 @@ type SecretReference struct {
 	Name ObjectName `json:"name"`
 }
 
+// Platform is what an image runs on, as os/architecture or
+// os/architecture/variant: linux/amd64, linux/arm/v7.
+//
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[a-z0-9_]+/[a-z0-9_]+(/[a-z0-9_.]+)?$`
+type Platform string
+
 // IdentityKind says what an identity is made of; only identities of one kind
 // are compared.
 //
-// +kubebuilder:validation:Enum=Index
+// +kubebuilder:validation:Enum=Index;Platforms;Content
 type IdentityKind string
 
-// IdentityIndex is the digest of the manifest or index behind the tag.
-const IdentityIndex IdentityKind = "Index"
+// The kinds of identities.
+const (
+	// IdentityIndex is the digest of the manifest or index behind the tag.
+	IdentityIndex IdentityKind = "Index"
+	// IdentityPlatforms is the digests of the platforms' manifests in an index.
+	IdentityPlatforms IdentityKind = "Platforms"
+	// IdentityContent is the layers of the platforms' images, uncompressed.
+	IdentityContent IdentityKind = "Content"
+)
 
 // Identity is what counts as a change of an image: two revisions with equal
 // identities hold the same content, whatever their digests.

@@ -108,17 +108,34 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Pub
 	case run.Digest != "" && string(run.Digest) != pushed:
 		return refused("run %s reported %s, and %s shows %s", run.Name, run.Digest, run.Output, pushed), nil
 	}
+	identity, err := r.identify(ctx, s, pushed, keychain)
+	if err != nil {
+		return r.unpublished(s, fmt.Errorf("reading the output of run %s: %w", run.Name, err))
+	}
 	published, err := r.Registry.Publish(ctx, s.Reference, pushed, run.Expected, keychain)
 	if err != nil {
 		return r.unpublished(s, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err))
 	}
 	outcome := plan.Outcome{
-		Done: true, Digest: v1alpha1.Digest(pushed), At: r.Clock.Now(),
+		Done: true, Output: plan.Output{Digest: v1alpha1.Digest(pushed), Identity: identity}, At: r.Clock.Now(),
 		Superseded: published.Outcome == registry.Superseded,
 	}
 	// Children, and other lineages of the same image, hear of it at once.
 	r.Poller.Check(s.Reference)
 	return outcome, nil
+}
+
+// identify reads what counts as a change of an image, where that is something else
+// than its digest. It is known before the image is current: children would be built
+// for nothing otherwise.
+func (r *Reconciler) identify(ctx context.Context, s plan.Snapshot, digest string, keychain registry.Keychain) (v1alpha1.Identity, error) {
+	if plan.ChangeOn(s.Lineage) == v1alpha1.IdentityIndex {
+		return v1alpha1.Identity{}, nil
+	}
+	detail := detailOf(s.Lineage)
+	description, err := r.Registry.Describe(ctx, s.Reference, digest, detail, keychain)
+	identity, _ := description.Identity(detail)
+	return identity, err
 }
 
 // elsewhere says where a run tells that it pushed to, where that is not where it
@@ -154,7 +171,7 @@ func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alph
 		}}, nil
 	}
 	r.Poller.Check(s.Reference)
-	return plan.Outcome{Done: true, Digest: digest, At: r.Clock.Now()}, nil
+	return plan.Outcome{Done: true, Output: plan.Output{Digest: digest}, At: r.Clock.Now()}, nil
 }
 
 const (

@@ -6,6 +6,7 @@ package imagelineage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,13 +65,43 @@ func (r *Reconciler) gatherTags(s *plan.Snapshot) {
 	l := s.Lineage
 	var targets []registry.Target
 	for i, ref := range references(*s) {
-		targets = append(targets, registry.Target{
+		target := registry.Target{
 			Reference: ref, Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets),
-			Interval: plan.Interval(l), Describe: i == 0 && !plan.Followed(l),
-		})
+			Interval: plan.Interval(l), Describe: i == 0 && !plan.Followed(l), Detail: detailOf(l),
+		}
+		target.Known = known(*s, ref, target)
+		targets = append(targets, target)
 	}
 	r.Poller.Follow(ownerOf(l), targets)
 	s.Observation = r.Poller.Latest(ownerOf(l), s.Reference)
+}
+
+// detailOf is of what a lineage's identities are made.
+func detailOf(l *v1alpha1.ImageLineage) registry.Detail {
+	if plan.ChangeOn(l) == v1alpha1.IdentityIndex {
+		return registry.Detail{}
+	}
+	return registry.Detail{Kind: plan.ChangeOn(l), Platforms: l.Spec.Poll.Platforms}
+}
+
+// known is the digest of which the status tells all that is wanted: after a restart
+// nothing of it is read again.
+func known(s plan.Snapshot, ref reference.Reference, target registry.Target) v1alpha1.Digest {
+	l := s.Lineage
+	if ref != s.Reference {
+		for _, p := range l.Status.From {
+			if p.Reference == ref.Name() && p.Identity != nil && target.Detail.Made(*p.Identity) {
+				return p.Accepted
+			}
+		}
+		return ""
+	}
+	current := l.Status.Current
+	if current == nil || target.Describe && len(current.BuiltFrom) == 0 ||
+		target.Detail.Kind != "" && !slices.ContainsFunc(current.Identities, target.Detail.Made) {
+		return ""
+	}
+	return current.Digest
 }
 
 // gatherTemplate hashes the template, and has the cluster check it: a template

@@ -193,7 +193,7 @@ func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLi
 	parent.Kept = l.Status.History
 	if current := l.Status.Current; current != nil {
 		parent.Current = &plan.ParentCurrent{
-			Digest: current.Digest, Identities: current.Identities,
+			Digest: current.Digest, Identity: plan.Counting(plan.ChangeOn(l), current.Digest, current.Identities),
 			Accepted: current.Accepted.Time, Roots: current.Roots,
 		}
 	}
@@ -217,10 +217,13 @@ func (r *Reconciler) implicitParent(child *v1alpha1.ImageLineage, from v1alpha1.
 	}
 	parent.Reference = ref
 	known := knownParent(child, from.Name, ref)
-	digest, accepted := known.Accepted, r.Clock.Now()
+	digest, identity, accepted := known.Accepted, known.Identity, r.Clock.Now()
 	parent.Observed = known.Observed
 	if o := r.Poller.Latest(ownerOf(child), ref); o != nil && o.Digest != "" {
-		digest, parent.Observed = o.Digest, o.Digest
+		parent.Observed = o.Digest
+		if digest != o.Digest || o.Identity.Kind != "" {
+			digest, identity = o.Digest, &o.Identity
+		}
 	}
 	if digest == "" {
 		return
@@ -229,9 +232,16 @@ func (r *Reconciler) implicitParent(child *v1alpha1.ImageLineage, from v1alpha1.
 		accepted = known.FirstSeen.Time
 	}
 	parent.Current = &plan.ParentCurrent{
-		Digest: digest, Identities: plan.IdentityOf(digest), Accepted: accepted,
+		Digest: digest, Identity: plan.Counting(plan.ChangeOn(child), digest, identities(identity)), Accepted: accepted,
 		Roots: []v1alpha1.Root{{Reference: ref.Name(), Digest: digest, Accepted: metav1.NewMicroTime(accepted)}},
 	}
+}
+
+func identities(of *v1alpha1.Identity) []v1alpha1.Identity {
+	if of == nil {
+		return nil
+	}
+	return []v1alpha1.Identity{*of}
 }
 
 // knownParent is what the status remembers of an implicit parent, while it stands

@@ -36,6 +36,8 @@ type Registry interface {
 	MayPush(ctx context.Context, ref reference.Reference, keychain registry.Keychain) error
 	// Head is the digest that a tag shows now.
 	Head(ctx context.Context, ref reference.Reference, keychain registry.Keychain) (string, error)
+	// Describe tells what the manifest of a digest says of itself.
+	Describe(ctx context.Context, ref reference.Reference, digest string, detail registry.Detail, keychain registry.Keychain) (registry.Description, error)
 	// Publish puts a digest under a tag that still shows what is expected.
 	Publish(ctx context.Context, ref reference.Reference, digest, expected string, keychain registry.Keychain) (registry.Published, error)
 }

@@ -221,6 +221,11 @@ func (r simRegistry) Head(_ context.Context, ref reference.Reference, _ registry
 	return digest, nil
 }
 
+// Describe implements Registry.
+func (r simRegistry) Describe(_ context.Context, _ reference.Reference, digest string, _ registry.Detail, _ registry.Keychain) (registry.Description, error) {
+	return registry.Description{Digest: digest}, nil
+}
+
 // Publish implements Registry, by the rule of registry.Publish.
 func (r simRegistry) Publish(_ context.Context, ref reference.Reference, digest, expected string, _ registry.Keychain) (registry.Published, error) {
 	s := r.process.sim

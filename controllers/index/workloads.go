@@ -44,7 +44,7 @@ func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 		return plan.Claimant{}, false
 	}
 	claimant := plan.Claimant{
-		Name: l.Name, Reference: ref, History: l.Status.History,
+		Name: l.Name, Reference: ref, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
 		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
 	}
 	if l.Status.Current != nil {

@@ -65,7 +65,7 @@ func parentShowing(d v1alpha1.Digest) Parent {
 	return Parent{
 		Name: "base", Use: v1alpha1.ParentBase, Reference: baseRef,
 		Current: &ParentCurrent{
-			Digest: d, Identities: IdentityOf(d), Accepted: earlier,
+			Digest: d, Identity: IdentityOf(d)[0], Accepted: earlier,
 			Roots: []v1alpha1.Root{{Reference: baseRef.Name(), Digest: d, Accepted: metav1.NewMicroTime(earlier)}},
 		},
 	}

@@ -5,28 +5,84 @@ package plan
 
 import "github.com/imagelineage/imagelineage/api/v1alpha1"
 
+// ChangeOn is what counts as a change of a lineage's image, and of the images that
+// it names as parents.
+func ChangeOn(l *v1alpha1.ImageLineage) v1alpha1.IdentityKind {
+	if l.Spec.Poll == nil || l.Spec.Poll.ChangeOn == "" {
+		return v1alpha1.IdentityIndex
+	}
+	return l.Spec.Poll.ChangeOn
+}
+
 // IdentityOf is the identity of a digest of which nothing else is known.
 func IdentityOf(digest v1alpha1.Digest) []v1alpha1.Identity {
 	return []v1alpha1.Identity{{Kind: v1alpha1.IdentityIndex, Value: string(digest)}}
 }
 
-// same compares two images. Only identities of one kind are compared; where the
-// two share no kind, equal digests are the same and different ones are not known
-// to differ.
-func same(aDigest v1alpha1.Digest, a []v1alpha1.Identity, bDigest v1alpha1.Digest, b []v1alpha1.Identity) Truth {
-	for _, x := range a {
-		for _, y := range b {
-			if x.Kind != y.Kind {
-				continue
-			}
-			if x.Value == y.Value {
-				return True
-			}
-			return False
+// identitiesOf are the identities of a digest, of which one more may be known.
+func identitiesOf(digest v1alpha1.Digest, more v1alpha1.Identity) []v1alpha1.Identity {
+	known := IdentityOf(digest)
+	if more.Kind != "" && more.Kind != v1alpha1.IdentityIndex {
+		known = append(known, more)
+	}
+	return known
+}
+
+// Counting is the identity of a kind; that of the digest where there is none of
+// that kind.
+func Counting(kind v1alpha1.IdentityKind, digest v1alpha1.Digest, identities []v1alpha1.Identity) v1alpha1.Identity {
+	if found := ofKind(kind, identities); found != nil {
+		return *found
+	}
+	return IdentityOf(digest)[0]
+}
+
+func ofKind(kind v1alpha1.IdentityKind, identities []v1alpha1.Identity) *v1alpha1.Identity {
+	for i := range identities {
+		if identities[i].Kind == kind {
+			return &identities[i]
 		}
 	}
-	if aDigest == bDigest {
-		return True
+	return nil
+}
+
+// sameImage is whether what was built from holds the same as the parent's current
+// image, by the identity that counts for the parent. What the parent itself knows of
+// the digest goes before what was known when it was built from. Where only the
+// digests can be compared, another digest is another image.
+func sameImage(built v1alpha1.BuiltFrom, p Parent) bool {
+	if built.Digest == p.Current.Digest {
+		return true
 	}
-	return Unknown
+	had := ofKind(p.Current.Identity.Kind, built.Identities)
+	if kept := findDigest(p.Kept, built.Digest); kept != nil {
+		if known := ofKind(p.Current.Identity.Kind, kept.Identities); known != nil {
+			had = known
+		}
+	}
+	return had != nil && *had == p.Current.Identity
+}
+
+// sameContent is whether two revisions of one lineage hold the same, by what counts
+// for it.
+func sameContent(kind v1alpha1.IdentityKind, a, b v1alpha1.Revision) bool {
+	if a.Digest == b.Digest {
+		return true
+	}
+	one, other := ofKind(kind, a.Identities), ofKind(kind, b.Identities)
+	return one != nil && other != nil && *one == *other
+}
+
+// identify records the identity of the current image, which was not known when it
+// was accepted, or is made of something else since spec.poll was edited.
+func (d *decision) identify() bool {
+	current, told := d.subject.current(), d.Observation.Identity
+	if told.Kind == "" || told.Kind == v1alpha1.IdentityIndex {
+		return false
+	}
+	if known := ofKind(told.Kind, current.Identities); known != nil && *known == told {
+		return false
+	}
+	d.plan.Step = Identify{Identity: told}
+	return true
 }

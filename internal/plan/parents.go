@@ -19,6 +19,9 @@ func (d *decision) parents() []v1alpha1.ParentStatus {
 		}
 		if p.Current != nil {
 			status.Accepted = p.Current.Digest
+			if p.Current.Identity.Kind != v1alpha1.IdentityIndex {
+				status.Identity = &p.Current.Identity
+			}
 			first := metav1.NewMicroTime(p.Current.Accepted)
 			status.FirstSeen = &first
 			status.Baseline = d.baseline(p)

@@ -111,8 +111,8 @@ type Busy struct {
 	Message string
 }
 
-// Step is one thing to do. The set is closed: Accept, Prove, Create, Publish,
-// Restore, End and Prune.
+// Step is one thing to do. The set is closed: Accept, Prove, Identify, Create,
+// Publish, Restore, End and Prune.
 type Step interface{ step() }
 
 // Accept makes a digest that the tag shows the current revision. It has no effect
@@ -131,6 +131,13 @@ type Prove struct {
 	BuiltFrom []v1alpha1.BuiltFrom
 	// Roots of that.
 	Roots []v1alpha1.Root
+}
+
+// Identify records what counts as a change of the current image, where that was not
+// known. Like Accept, it has no effect outside of the status.
+type Identify struct {
+	// Identity to record.
+	Identity v1alpha1.Identity
 }
 
 // Create starts a run.
@@ -170,20 +177,29 @@ type Prune struct {
 	Runs []string
 }
 
-func (Accept) step()  {}
-func (Prove) step()   {}
-func (Create) step()  {}
-func (Publish) step() {}
-func (Restore) step() {}
-func (End) step()     {}
-func (Prune) step()   {}
+func (Accept) step()   {}
+func (Prove) step()    {}
+func (Identify) step() {}
+func (Create) step()   {}
+func (Publish) step()  {}
+func (Restore) step()  {}
+func (End) step()      {}
+func (Prune) step()    {}
+
+// Output is an image that a run made.
+type Output struct {
+	// Digest of the image.
+	Digest v1alpha1.Digest
+	// Identity that counts, where it is something else than the digest.
+	Identity v1alpha1.Identity
+}
 
 // Outcome is what became of a step.
 type Outcome struct {
 	// Done is false where the step had no effect and has to be tried again.
 	Done bool
-	// Digest that was published.
-	Digest v1alpha1.Digest
+	// Output that was published.
+	Output
 	// Superseded is true where somebody else had moved the tag.
 	Superseded bool
 	// At is when the effect had ended.

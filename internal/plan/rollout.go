@@ -120,6 +120,8 @@ func assess(w Workload, c Container, claim claim) containerState {
 	}
 	older := findDigest(claim.by.History, digest)
 	switch {
+	case older != nil && sameContent(claim.by.ChangeOn, *older, *current):
+		return containerCurrent
 	case older == nil && foreign(*claim.by, writtenAt(w, c)):
 		return containerForeign
 	case older != nil && setByPerson(w, c, *claim.by, *older):
@@ -137,10 +139,11 @@ func assessPlainTag(w Workload, c Container, by Claimant) containerState {
 	}
 	unknown := false
 	for _, digest := range c.Running {
-		if digest == by.Current.Digest {
+		known := findDigest(by.History, digest)
+		if digest == by.Current.Digest || known != nil && sameContent(by.ChangeOn, *known, *by.Current) {
 			continue
 		}
-		if findDigest(by.History, digest) != nil || !foreign(by, c.Newest) {
+		if known != nil || !foreign(by, c.Newest) {
 			return drifted(c, w, by)
 		}
 		unknown = true

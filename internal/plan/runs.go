@@ -177,7 +177,7 @@ func builtFrom(parents []Parent) []v1alpha1.BuiltFrom {
 		}
 		out = append(out, v1alpha1.BuiltFrom{
 			Name: p.Name, Reference: p.Reference.Name(),
-			Digest: p.Current.Digest, Identities: p.Current.Identities,
+			Digest: p.Current.Digest, Identities: []v1alpha1.Identity{p.Current.Identity},
 		})
 	}
 	return out

@@ -117,8 +117,8 @@ type Parent struct {
 type ParentCurrent struct {
 	// Digest that a build is pinned to.
 	Digest v1alpha1.Digest
-	// Identities of that digest; what is compared.
-	Identities []v1alpha1.Identity
+	// Identity of that digest that counts; what is compared.
+	Identity v1alpha1.Identity
 	// Accepted is when the parent's digest became current.
 	Accepted time.Time
 	// Roots of that image; of a root itself, the root.
@@ -141,6 +141,23 @@ type Observation struct {
 	Repeats int
 	// Base is the image's own word on what it was built on, if it has one.
 	Base BaseAnnotation
+	// Identity is what counts as a change, where that was asked for and is something
+	// else than the digest.
+	Identity v1alpha1.Identity
+	// Failure is set while checks fail; the fields above keep the last answer.
+	Failure *Failure
+}
+
+// Listing is what the registry says of a repository's tags.
+type Listing struct {
+	// Tags of the last answer, in the registry's order.
+	Tags []string
+	// Answered is true where the registry has said anything yet.
+	Answered bool
+	// Started is when the check began that gave this answer last.
+	Started time.Time
+	// Repeats counts the checks in a row that gave this answer, from 1.
+	Repeats int
 	// Failure is set while checks fail; the fields above keep the last answer.
 	Failure *Failure
 }
@@ -330,6 +347,8 @@ type Claimant struct {
 	Current *v1alpha1.Revision
 	// History, newest first, current among it.
 	History []v1alpha1.Revision
+	// ChangeOn is what counts as a change: who runs the same content is current.
+	ChangeOn v1alpha1.IdentityKind
 }
 
 // ImageChange is one container to move.

@@ -32,7 +32,7 @@ func (d *decision) believeTag() bool {
 	}
 	current := d.subject.current()
 	if current != nil && current.Digest == o.Digest {
-		return d.prove()
+		return d.identify() || d.prove()
 	}
 	if d.Stale() {
 		return false
@@ -103,7 +103,7 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	revision := v1alpha1.Revision{
 		Revision:   lastRevision(d.Lineage) + 1,
 		Digest:     d.Observation.Digest,
-		Identities: IdentityOf(d.Observation.Digest),
+		Identities: identitiesOf(d.Observation.Digest, d.Observation.Identity),
 		Reference:  d.Reference.Pinned(string(d.Observation.Digest)),
 		Origin:     v1alpha1.OriginFollowed,
 		Accepted:   metav1.NewMicroTime(d.Now),
@@ -112,7 +112,7 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	own := d.runThatMade(revision.Digest)
 	switch {
 	case Produced(d.Lineage) && known == nil && own != nil:
-		revision, reason = Published(d.Lineage, d.Reference, *own, revision.Digest, d.Now), v1alpha1.ReasonPublished
+		revision, reason = Published(d.Lineage, d.Reference, *own, Output{Digest: revision.Digest, Identity: d.Observation.Identity}, d.Now), v1alpha1.ReasonPublished
 	case Followed(d.Lineage):
 		revision.Roots = []v1alpha1.Root{d.root(revision)}
 	case Produced(d.Lineage) && known != nil && d.takenBack(*known):
@@ -200,11 +200,13 @@ func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1al
 		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository {
 			continue
 		}
-		built := v1alpha1.BuiltFrom{Name: p.Name, Reference: p.Reference.Name(), Digest: base.Digest, Identities: IdentityOf(base.Digest)}
+		built := v1alpha1.BuiltFrom{Name: p.Name, Reference: p.Reference.Name(), Digest: base.Digest}
 		if p.Current != nil && p.Current.Digest == base.Digest {
+			built.Identities = []v1alpha1.Identity{p.Current.Identity}
 			return []v1alpha1.BuiltFrom{built}, p.Current.Roots
 		}
 		if kept := findDigest(p.Kept, base.Digest); kept != nil {
+			built.Identities = kept.Identities
 			return []v1alpha1.BuiltFrom{built}, kept.Roots
 		}
 	}
@@ -260,12 +262,12 @@ func (s Snapshot) problem() *Problem {
 
 // Published is the revision that a published run makes. It never gets a number
 // that was given already: an adopted release may have taken the run's own.
-func Published(l *v1alpha1.ImageLineage, ref reference.Reference, run Run, digest v1alpha1.Digest, at time.Time) v1alpha1.Revision {
+func Published(l *v1alpha1.ImageLineage, ref reference.Reference, run Run, output Output, at time.Time) v1alpha1.Revision {
 	return v1alpha1.Revision{
 		Revision:   max(run.Number, lastRevision(l)+1),
-		Digest:     digest,
-		Identities: IdentityOf(digest),
-		Reference:  ref.Pinned(string(digest)),
+		Digest:     output.Digest,
+		Identities: identitiesOf(output.Digest, output.Identity),
+		Reference:  ref.Pinned(string(output.Digest)),
 		Origin:     v1alpha1.OriginBuilt,
 		Accepted:   metav1.NewMicroTime(at),
 		BuiltFrom:  run.BuiltFrom,

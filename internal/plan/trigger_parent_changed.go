@@ -38,7 +38,7 @@ func parentChanged(s Subject) *Verdict {
 func parentChange(s Subject, current v1alpha1.Revision, p Parent) string {
 	now := reference.ShortDigest(string(p.Current.Digest))
 	if built := lookup(current.BuiltFrom, p.Name); built != nil {
-		if compare(*built, p) != False {
+		if contains(*built, p) {
 			return ""
 		}
 		return fmt.Sprintf("%s: %s → %s", p.Name, reference.ShortDigest(string(built.Digest)), now)
@@ -52,20 +52,17 @@ func parentChange(s Subject, current v1alpha1.Revision, p Parent) string {
 	return ""
 }
 
-// compare tells whether what was built from is the parent's current image. A
-// parent that stands for another reference than before is another image.
-func compare(built v1alpha1.BuiltFrom, p Parent) Truth {
-	if built.Reference != p.Reference.Name() {
-		return False
-	}
-	return same(built.Digest, built.Identities, p.Current.Digest, p.Current.Identities)
+// contains is whether what was built from is the parent's current image. A parent
+// that stands for another reference than before is another image.
+func contains(built v1alpha1.BuiltFrom, p Parent) bool {
+	return built.Reference == p.Reference.Name() && sameImage(built, p)
 }
 
 // differs is true where the parents' current images are not those of builtFrom.
 func differs(builtFrom []v1alpha1.BuiltFrom, parents []Parent) bool {
 	for _, p := range parents {
 		built := lookup(builtFrom, p.Name)
-		if p.Current != nil && built != nil && compare(*built, p) == False {
+		if p.Current != nil && built != nil && !contains(*built, p) {
 			return true
 		}
 	}

@@ -129,7 +129,7 @@ func since(builtFrom []v1alpha1.BuiltFrom, had []v1alpha1.Root, parents []Parent
 		}
 	}
 	for _, p := range parents {
-		if p.Current == nil || lookup(builtFrom, p.Name) != nil && compare(*lookup(builtFrom, p.Name), p) == True {
+		if p.Current == nil || lookup(builtFrom, p.Name) != nil && contains(*lookup(builtFrom, p.Name), p) {
 			continue
 		}
 		moved := movedRoots(had, p.Current.Roots)

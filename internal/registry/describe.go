@@ -6,9 +6,15 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
@@ -40,52 +46,135 @@ type Description struct {
 	Children []Child
 }
 
-// Child is one platform's image in an index.
+// Child is one platform's image in an index; a single image is its own child
+// where a detail was asked for.
 type Child struct {
 	// Platform as os/architecture or os/architecture/variant.
 	Platform string
 	// Digest of the image's manifest.
 	Digest string
+	// Content is the digest of the layers' diffIDs, which know nothing of labels,
+	// timestamps and compression; empty where nobody asked for it.
+	Content string
 }
 
-// Describe reads one manifest or index by its digest, with one GET request.
-func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest string, auth Keychain) (Description, error) {
-	var raw []byte
-	mediaType := ""
+// maxPlatforms is how many platforms' images are read for their content. Official
+// images have about ten.
+const maxPlatforms = 64
+
+// Describe reads one manifest or index by its digest, with one GET request; where
+// the content is asked for, with two more for each platform that counts. What is
+// no image, such as a chart, is an error of class Invalid.
+func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest string, detail Detail, auth Keychain) (Description, error) {
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
 	if err := checkDigest(digest); err != nil {
 		return Description{}, q.invalid("the digest is not one")
 	}
+	var description Description
 	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
 		found, err := s.puller.Get(ctx, repository.Digest(digest))
 		if err != nil {
 			return err
 		}
-		raw, mediaType = found.Manifest, string(found.MediaType)
-		if !isManifest(raw) {
-			return q.noManifest(ctx)
+		if description, err = q.describe(ctx, found); err != nil || !detail.needed() {
+			return err
 		}
-		return nil
+		return q.detail(ctx, s, repository, &description, found, detail)
 	})
 	if err != nil {
 		return Description{}, err
 	}
-	description, err := describe(raw)
-	if err != nil {
+	return description, nil
+}
+
+// describe reads what was found.
+func (q question) describe(ctx context.Context, found *remote.Descriptor) (Description, error) {
+	if !isManifest(found.Manifest) {
+		return Description{}, q.noManifest(ctx)
+	}
+	description, err := describe(found.Manifest)
+	switch {
+	case errors.Is(err, errNoImage):
+		return Description{}, q.invalid("it shows something that is no image")
+	case err != nil:
 		return Description{}, q.invalid("it answers with a manifest that cannot be read")
 	}
-	description.Digest = digest
+	description.Digest = found.Digest.String()
 	if description.MediaType == "" {
-		description.MediaType = mediaType
+		description.MediaType = string(found.MediaType)
 	}
 	return description, nil
+}
+
+// detail reads of the platforms that count what their identity is made of.
+func (q question) detail(ctx context.Context, s *session, repository name.Repository, d *Description, found *remote.Descriptor, detail Detail) error {
+	if !found.MediaType.IsIndex() {
+		child, err := q.child(ctx, found)
+		d.Children = []Child{child}
+		return err
+	}
+	if detail.Kind != v1alpha1.IdentityContent {
+		return nil
+	}
+	read := 0
+	for i := range d.Children {
+		if !detail.wants(d.Children[i].Platform) {
+			continue
+		}
+		if read++; read > maxPlatforms {
+			return q.invalid(fmt.Sprintf("it has more than %d platforms: name those that count in poll.platforms", maxPlatforms))
+		}
+		manifest, err := s.puller.Get(ctx, repository.Digest(d.Children[i].Digest))
+		if err != nil {
+			return err
+		}
+		child, err := q.child(ctx, manifest)
+		if err != nil {
+			return err
+		}
+		d.Children[i].Content = child.Content
+	}
+	return nil
+}
+
+// child reads a single image: its configuration tells platform and layers.
+func (q question) child(ctx context.Context, found *remote.Descriptor) (Child, error) {
+	image, err := found.Image()
+	if err != nil {
+		return Child{}, q.invalid("it has a platform that is no image")
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		if ctx.Err() != nil || witnessOf(ctx).sighting().status >= http.StatusBadRequest {
+			return Child{}, err
+		}
+		return Child{}, q.invalid("an image's configuration cannot be read")
+	}
+	child := Child{Digest: found.Digest.String(), Platform: platformOf(config.OS, config.Architecture, config.Variant)}
+	lines := make([]string, 0, len(config.RootFS.DiffIDs))
+	for _, layer := range config.RootFS.DiffIDs {
+		lines = append(lines, layer.String())
+	}
+	child.Content = digestOf(lines)
+	return child, nil
+}
+
+func platformOf(system, architecture, variant string) string {
+	platform := system + "/" + architecture
+	if variant != "" {
+		platform += "/" + variant
+	}
+	return platform
 }
 
 // document is what manifests and indexes have in common for us.
 type document struct {
 	MediaType   string            `json:"mediaType"`
 	Annotations map[string]string `json:"annotations"`
-	Manifests   []struct {
+	Config      *struct {
+		MediaType string `json:"mediaType"`
+	} `json:"config"`
+	Manifests []struct {
 		Digest      string            `json:"digest"`
 		Annotations map[string]string `json:"annotations"`
 		Platform    struct {
@@ -96,10 +185,16 @@ type document struct {
 	} `json:"manifests"`
 }
 
+// errNoImage is for a manifest that holds something else than an image.
+var errNoImage = errors.New("no image")
+
 func describe(raw []byte) (Description, error) {
 	var read document
 	if err := json.Unmarshal(raw, &read); err != nil {
 		return Description{}, err
+	}
+	if read.Config != nil && !types.MediaType(read.Config.MediaType).IsConfig() {
+		return Description{}, errNoImage
 	}
 	description := Description{MediaType: read.MediaType}
 	description.BaseName, description.BaseDigest = base(read.Annotations)
@@ -108,10 +203,7 @@ func describe(raw []byte) (Description, error) {
 		if err := checkDigest(child.Digest); err != nil || child.Platform.OS == "unknown" {
 			continue // BuildKit's attestations are children of the platform unknown/unknown
 		}
-		platform := child.Platform.OS + "/" + child.Platform.Architecture
-		if child.Platform.Variant != "" {
-			platform += "/" + child.Platform.Variant
-		}
+		platform := platformOf(child.Platform.OS, child.Platform.Architecture, child.Platform.Variant)
 		description.Children = append(description.Children, Child{Platform: platform, Digest: child.Digest})
 		childName, childDigest := base(child.Annotations)
 		agreed[[2]string{childName, childDigest}] = true

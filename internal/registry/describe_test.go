@@ -52,7 +52,7 @@ func TestDescribe(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			tt.want.Digest = tt.digest
-			got, err := newClient(r.Host).Describe(t.Context(), ref, tt.digest, anonymous)
+			got, err := newClient(r.Host).Describe(t.Context(), ref, tt.digest, registry.Detail{}, anonymous)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func TestDescribeRefuses(t *testing.T) {
 			ref := r.Reference(t, "team/app:stable")
 			digest := r.Push(t, ref)
 			r.Intercept(tt.intercept)
-			_, err := newClient(r.Host).Describe(t.Context(), ref, digest, anonymous)
+			_, err := newClient(r.Host).Describe(t.Context(), ref, digest, registry.Detail{}, anonymous)
 			if registry.ClassOf(err) != tt.wantClass || !strings.Contains(err.Error(), tt.wantText) {
 				t.Errorf("error %v, want %s that says %q", err, tt.wantClass, tt.wantText)
 			}

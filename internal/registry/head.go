@@ -17,7 +17,8 @@ import (
 )
 
 // Head is the digest that a tag shows now: of the index, where the tag shows
-// one. It costs one HEAD request, which registries do not count as a pull.
+// one. It costs one HEAD request, which registries do not count as a pull. Of a
+// reference with a digest it tells whether the digest is there.
 //
 // A registry that answers HEAD without a digest is asked by GET, then and for a
 // day. A tag that HEAD does not find is asked for by GET too, because only the
@@ -25,17 +26,25 @@ import (
 // error is of class Absent in the first case, and Invalid in the other.
 func (c *Client) Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error) {
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + ":" + ref.Tag}
+	asked := func(repository name.Repository) name.Reference { return repository.Tag(ref.Tag) }
+	if ref.Digest != "" {
+		if err := checkDigest(ref.Digest); err != nil {
+			return "", q.invalid("the digest is not one")
+		}
+		q.op = "looking for " + path(ref) + "@" + reference.ShortDigest(ref.Digest)
+		asked = func(repository name.Repository) name.Reference { return repository.Digest(ref.Digest) }
+	}
 	var digest string
 	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
 		var err error
-		digest, err = c.show(ctx, q, s, repository.Tag(ref.Tag))
+		digest, err = c.show(ctx, q, s, asked(repository))
 		return err
 	})
 	return digest, err
 }
 
 // show reads what a tag shows within a session.
-func (c *Client) show(ctx context.Context, q question, s *session, tag name.Tag) (string, error) {
+func (c *Client) show(ctx context.Context, q question, s *session, tag name.Reference) (string, error) {
 	learned := false
 	if !c.isHeadless(q.host()) {
 		found, err := s.puller.Head(ctx, tag)

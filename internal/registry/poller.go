@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,16 +14,20 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
 // Asker is what the poller asks; *Client is one.
 type Asker interface {
-	// Head is the digest that a tag shows.
+	// Head is the digest that a tag shows, or of a reference with a digest, whether
+	// it is there.
 	Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error)
 	// Describe tells what the manifest of a digest says of itself.
-	Describe(ctx context.Context, ref reference.Reference, digest string, auth Keychain) (Description, error)
+	Describe(ctx context.Context, ref reference.Reference, digest string, detail Detail, auth Keychain) (Description, error)
+	// Tags are all tags of a repository.
+	Tags(ctx context.Context, ref reference.Reference, auth Keychain) ([]string, error)
 }
 
 // Secrets turns names into keychains; *Credentials is one.
@@ -56,9 +61,10 @@ type PollerOptions struct {
 	PerHost, Total int
 }
 
-// Target is a tag that an owner wants checked.
+// Target is what an owner wants checked.
 type Target struct {
-	// Reference with a tag.
+	// Reference with a tag: what it shows. With a digest: whether it is there. With
+	// neither: which tags the repository has, which Poller.Listing tells.
 	Reference reference.Reference
 	// Namespace of the Secrets.
 	Namespace string
@@ -67,8 +73,26 @@ type Target struct {
 	// Interval between two checks, plan.DefaultInterval where it is 0. Of several
 	// owners' intervals the shortest counts.
 	Interval time.Duration
-	// Describe has the base annotations of each new digest read before it is told.
+	// Describe has the base annotations of each new digest read before it is told;
+	// where they cannot be read, it is told without.
 	Describe bool
+	// Detail is of what the identity of each new digest is made. A digest is not
+	// told before it has one.
+	Detail Detail
+	// Known is the digest that the owner knows all of already: nothing of it is read
+	// again, as after a restart.
+	Known v1alpha1.Digest
+}
+
+// equal is true for a target that asks for nothing else.
+func (t Target) equal(other Target) bool {
+	return t.Interval == other.Interval && t.Describe == other.Describe && t.Known == other.Known &&
+		t.Detail.Kind == other.Detail.Kind && slices.Equal(t.Detail.Platforms, other.Detail.Platforms)
+}
+
+// needs is true where a digest is of use only with its description.
+func (t Target) needs(digest v1alpha1.Digest) bool {
+	return digest != "" && digest != t.Known && (t.Describe || t.Detail.needed())
 }
 
 // Poller checks tags for all owners together: one HEAD for each tag and
@@ -161,7 +185,7 @@ func (p *Poller) Follow(owner types.NamespacedName, targets []Target) {
 func (p *Poller) follow(owner types.NamespacedName, name string, target Target) {
 	f, known := p.owners[owner][name]
 	if known && f.source() == sourceOf(target) {
-		if f.target.Interval != target.Interval || f.target.Describe != target.Describe {
+		if !f.target.equal(target) {
 			f.target = target
 			p.reschedule(f.feed)
 		}
@@ -185,22 +209,47 @@ func (p *Poller) Forget(owner types.NamespacedName) { p.Follow(owner, nil) }
 func (p *Poller) Latest(owner types.NamespacedName, ref reference.Reference) *plan.Observation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f, ok := p.owners[owner][ref.Name()]
+	f, ok := p.owners[owner][ref.String()]
 	if !ok {
 		return nil
 	}
 	seen := f.feed.seen
+	if f.target.needs(seen.Digest) {
+		seen = f.feed.told(f.target)
+	}
 	if seen.Failure != nil {
 		failure := *seen.Failure
 		seen.Failure = &failure
-	}
-	if f.target.Describe && seen.Digest != "" && f.feed.tried != string(seen.Digest) {
-		seen = plan.Observation{Failure: seen.Failure}
 	}
 	if !seen.Answered() && seen.Failure == nil {
 		return nil
 	}
 	return &seen
+}
+
+// Listing is the last answer for the tags of an owner's repository, with the
+// failure of the checks since. It is nil as Latest is. The tags are nobody's to
+// change.
+func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *plan.Listing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, ok := p.owners[owner][ref.Repository]
+	if !ok || f.feed.begun.IsZero() {
+		return nil
+	}
+	seen := f.feed.seen
+	if !seen.Answered() && seen.Failure == nil {
+		return nil
+	}
+	listing := &plan.Listing{
+		Tags: f.feed.tags, Answered: seen.Answered(),
+		Started: seen.Started, Repeats: seen.Repeats,
+	}
+	if seen.Failure != nil {
+		failure := *seen.Failure
+		listing.Failure = &failure
+	}
+	return listing
 }
 
 // Check has tags checked now, for everyone who follows them. A check that is
@@ -213,7 +262,7 @@ func (p *Poller) Check(refs ...reference.Reference) {
 	defer p.mu.Unlock()
 	wanted := make(map[string]bool, len(refs))
 	for _, ref := range refs {
-		wanted[ref.Name()] = true
+		wanted[ref.String()] = true
 	}
 	for key, f := range p.feeds {
 		if wanted[key.name] {

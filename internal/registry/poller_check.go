@@ -15,12 +15,18 @@ import (
 
 // answer is what a check found.
 type answer struct {
-	// digest that the tag shows; empty where it is absent.
+	// digest that the tag shows; empty where it is absent. Of a list of tags it is
+	// that of the list.
 	digest string
-	// base annotations of the digest, where tried and described say so.
-	base             plan.BaseAnnotation
-	tried, described bool
-	err              error
+	// tags of a repository.
+	tags []string
+	// tried is set where the digest was to be described, described and its detail
+	// where it was; else undescribed says why not.
+	tried       bool
+	described   Description
+	detail      Detail
+	undescribed error
+	err         error
 }
 
 // checkup is what a check needs to know of its feed; it is read once, since the
@@ -28,10 +34,8 @@ type answer struct {
 type checkup struct {
 	ref      reference.Reference
 	keychain Keychain
-	// describe is set where followers want the annotations of a new digest.
-	describe bool
-	// described is the digest whose annotations are known.
-	described string
+	// lacks is what followers want to know of a digest beyond what is known.
+	lacks func(digest v1alpha1.Digest) (Detail, bool)
 }
 
 // check asks once, tells the followers, and looks after their credentials.
@@ -57,13 +61,19 @@ func (p *Poller) check(ctx context.Context, f *feed) {
 func (p *Poller) checkup(f *feed) checkup {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return checkup{ref: f.ref, keychain: f.keychain, describe: f.wantsDescription(), described: f.described}
+	return checkup{ref: f.ref, keychain: f.keychain, lacks: func(digest v1alpha1.Digest) (Detail, bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return f.lacks(digest)
+	}}
 }
 
-// ask reads the tag and, for a digest that is new, its annotations. Where those
-// cannot be read the digest is told without them, and they are asked for again
-// with the next check.
+// ask reads the tag and, for a digest that is new, what followers want to know of
+// it. Where that cannot be read, it is asked for again as after a failure.
 func (p *Poller) ask(ctx context.Context, c checkup) answer {
+	if c.ref.Tag == "" && c.ref.Digest == "" {
+		return p.list(ctx, c)
+	}
 	digest, err := p.asker.Head(ctx, c.ref, c.keychain)
 	if ClassOf(err) == Absent {
 		return answer{}
@@ -72,16 +82,23 @@ func (p *Poller) ask(ctx context.Context, c checkup) answer {
 		return answer{err: err}
 	}
 	found := answer{digest: digest}
-	if !c.describe || c.described == digest {
-		return found
-	}
-	found.tried = true
-	description, err := p.asker.Describe(ctx, c.ref, digest, c.keychain)
-	if err == nil {
-		found.described = true
-		found.base = plan.BaseAnnotation{Name: description.BaseName, Digest: v1alpha1.Digest(description.BaseDigest)}
+	if found.detail, found.tried = c.lacks(v1alpha1.Digest(digest)); found.tried {
+		found.described, found.undescribed = p.asker.Describe(ctx, c.ref, digest, found.detail, c.keychain)
 	}
 	return found
+}
+
+// list reads the tags of a repository.
+func (p *Poller) list(ctx context.Context, c checkup) answer {
+	tags, err := p.asker.Tags(ctx, c.ref, c.keychain)
+	switch {
+	case ClassOf(err) == Absent:
+		return answer{}
+	case err != nil:
+		return answer{err: err}
+	default:
+		return answer{digest: digestOf(tags), tags: tags}
+	}
 }
 
 // readSecrets is the check of a feed whose Secrets were not read yet: its
@@ -154,6 +171,9 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 		news = p.fail(f, found.err)
 	} else {
 		news = f.learn(found)
+		if f.undescribed != nil {
+			p.postpone(f, *f.undescribed, found.undescribed)
+		}
 	}
 	if news || f.answering {
 		for follower := range f.followers {
@@ -174,18 +194,28 @@ func (f *feed) learn(found answer) bool {
 	}
 	same := was.Answered() && was.Absent == now.Absent && was.Digest == now.Digest
 	if same {
-		now.Repeats, now.Previous, now.Base = was.Repeats+1, was.Started, was.Base
-	}
-	// Followers who want annotations were told of nothing before the first try.
-	first := found.tried && f.tried != found.digest
-	if found.tried {
-		f.tried = found.digest
-	}
-	if found.described {
-		f.described, now.Base = found.digest, found.base
+		now.Repeats, now.Previous = was.Repeats+1, was.Started
+	} else {
+		f.tags = found.tags
 	}
 	f.seen = now
-	return !same || first || was.Failure != nil || was.Base != now.Base
+	return f.learnMore(found) || !same || was.Failure != nil
+}
+
+// learnMore keeps what a description told, and is true where it is news.
+func (f *feed) learnMore(found answer) bool {
+	was := f.undescribed
+	f.undescribed = nil
+	if !found.tried {
+		return was != nil
+	}
+	if found.undescribed == nil {
+		f.described, f.detail = found.described, found.detail
+		return true
+	}
+	now := failureOf(found.undescribed, f.begun, was)
+	f.undescribed = &now
+	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
 }
 
 // newsworthy is the failure in a row that is told once more: conditions change
@@ -194,18 +224,29 @@ const newsworthy = 3
 
 // fail keeps a failure, and is true where it is news. The last answer stays.
 func (p *Poller) fail(f *feed, err error) bool {
-	now := plan.Failure{Reason: v1alpha1.ReasonRegistryUnreachable, Message: "the check failed", Since: f.begun, Count: 1}
-	if known, ok := errors.AsType[*Error](err); ok {
-		now.Reason, now.Message = known.Reason(), known.Error()
-	}
 	was := f.seen.Failure
-	if was != nil {
-		now.Since, now.Count = was.Since, was.Count+1
-	}
+	now := failureOf(err, f.begun, was)
 	f.seen.Failure = &now
-	f.retry = f.retryAt(p.clock.Now(), err)
+	p.postpone(f, now, err)
+	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
+}
+
+// postpone sets when to check again after a failure.
+func (p *Poller) postpone(f *feed, failure plan.Failure, err error) {
+	f.retry = f.retryAt(p.clock.Now(), failure.Count, err)
 	if ClassOf(err) == RateLimited {
 		p.paused[f.budget()] = f.retry
 	}
-	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
+}
+
+// failureOf is an error as it is told, after the failure before it.
+func failureOf(err error, begun time.Time, was *plan.Failure) plan.Failure {
+	now := plan.Failure{Reason: v1alpha1.ReasonRegistryUnreachable, Message: "the check failed", Since: begun, Count: 1}
+	if known, ok := errors.AsType[*Error](err); ok {
+		now.Reason, now.Message = known.Reason(), known.Error()
+	}
+	if was != nil {
+		now.Since, now.Count = was.Since, was.Count+1
+	}
+	return now
 }

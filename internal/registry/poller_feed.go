@@ -4,12 +4,14 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -42,7 +44,7 @@ type feedKey struct {
 
 // initialKey is the feed that a new follower joins.
 func initialKey(t Target) feedKey {
-	return feedKey{name: t.Reference.Name(), unread: sourceOf(t)}
+	return feedKey{name: t.Reference.String(), unread: sourceOf(t)}
 }
 
 // follower is one owner's interest in one tag.
@@ -63,9 +65,13 @@ type feed struct {
 
 	// seen is the last answer, and the failure since.
 	seen plan.Observation
-	// tried is the digest whose description was asked for last, described the one
-	// that it is known of.
-	tried, described string
+	// described is what is known of a digest, to this detail.
+	described Description
+	detail    Detail
+	// undescribed is set while the digest that was seen cannot be described.
+	undescribed *plan.Failure
+	// tags of a repository.
+	tags []string
 
 	// begun is when the last check began; zero before the first.
 	begun time.Time
@@ -116,21 +122,55 @@ func (f *feed) interval() time.Duration {
 	return shortest
 }
 
-func (f *feed) wantsDescription() bool {
+// lacks is what followers want to know of a digest, and is not known yet; it is
+// false where nothing is missing.
+func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
+	var missing Detail
+	lacking := false
 	for follower := range f.followers {
-		if follower.target.Describe {
-			return true
+		if follower.target.needs(digest) && !f.knows(digest, follower.target.Detail) {
+			missing, lacking = missing.with(follower.target.Detail), true
 		}
 	}
-	return false
+	return missing, lacking
+}
+
+func (f *feed) knows(digest v1alpha1.Digest, detail Detail) bool {
+	return f.described.Digest == string(digest) && f.detail.covers(detail)
+}
+
+// told is the last answer as a follower hears it that needs the description.
+func (f *feed) told(to Target) plan.Observation {
+	seen := f.seen
+	if f.knows(seen.Digest, to.Detail) {
+		seen.Base = plan.BaseAnnotation{Name: f.described.BaseName, Digest: v1alpha1.Digest(f.described.BaseDigest)}
+		identity, ok := f.described.Identity(to.Detail)
+		if ok {
+			seen.Identity = identity
+			return seen
+		}
+		return plan.Observation{Failure: &plan.Failure{
+			Reason: v1alpha1.ReasonRegistryUnreachable, Since: seen.Started, Count: newsworthy,
+			Message: f.ref.Name() + " has none of the platforms of spec.poll.platforms",
+		}}
+	}
+	if f.undescribed == nil || to.Detail.needed() {
+		return plan.Observation{Failure: cmp.Or(seen.Failure, f.undescribed)}
+	}
+	return seen
 }
 
 // overdue is true where the next check cannot wait for its time: it is the
-// first, was asked for, or a follower waits for the annotations of a digest that
-// nobody asked for before.
+// first, was asked for, or a follower waits for what nobody asked for before.
 func (f *feed) overdue() bool {
-	return f.begun.IsZero() || f.asked ||
-		f.seen.Failure == nil && f.seen.Digest != "" && f.tried != string(f.seen.Digest) && f.wantsDescription()
+	if f.begun.IsZero() || f.asked {
+		return true
+	}
+	if f.seen.Failure != nil || f.undescribed != nil {
+		return false
+	}
+	_, lacking := f.lacks(f.seen.Digest)
+	return lacking
 }
 
 // sources are where the followers' credentials come from, each once.
@@ -154,7 +194,7 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 	joined, ok := p.feeds[key]
 	if !ok {
 		joined = &feed{
-			key: key, ref: f.target.Reference.WithTag(f.target.Reference.Tag),
+			key: key, ref: f.target.Reference,
 			followers: map[*follower]struct{}{}, seen: brought,
 		}
 		p.feeds[key] = joined
@@ -188,7 +228,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 	if from.key == to {
 		return
 	}
-	brought, tried, described := from.seen, from.tried, from.described
+	brought := from.seen
 	asked := from.asked || from.answering
 	for f := range from.followers {
 		if f.source() != of {
@@ -200,7 +240,8 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 		joined.keychain = keychain
 		joined.asked = joined.asked || asked
 		if !exists {
-			joined.tried, joined.described = tried, described
+			joined.described, joined.detail, joined.undescribed = from.described, from.detail, from.undescribed
+			joined.tags = from.tags
 		} else if joined.seen != brought {
 			p.pending.add(f.owner)
 		}
@@ -213,10 +254,11 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 func merge(targets []Target) map[string]Target {
 	merged := make(map[string]Target, len(targets))
 	for _, t := range targets {
-		name := t.Reference.Name()
+		name := t.Reference.String()
 		t.Secrets = slices.Clone(t.Secrets)
 		if first, ok := merged[name]; ok {
 			first.Describe = first.Describe || t.Describe
+			first.Detail = first.Detail.with(t.Detail)
 			if t.Interval > 0 && (first.Interval <= 0 || t.Interval < first.Interval) {
 				first.Interval = t.Interval
 			}

@@ -159,7 +159,7 @@ func (p *Poller) dueAt(f *feed) time.Time {
 	var due time.Time
 	switch {
 	case f.overdue():
-	case f.seen.Failure != nil:
+	case f.seen.Failure != nil, f.undescribed != nil:
 		due = f.retry
 	default:
 		interval := f.interval()
@@ -174,8 +174,8 @@ func (p *Poller) dueAt(f *feed) time.Time {
 // retryAt is when to check again after a failure that was noticed now. The time
 // grows with every failure in a row, up to the interval; a registry that says
 // how long it wants to be left alone is left alone as long.
-func (f *feed) retryAt(now time.Time, err error) time.Time {
-	wait := min(firstRetry<<min(f.seen.Failure.Count-1, maxDoubling), f.interval())
+func (f *feed) retryAt(now time.Time, failures int, err error) time.Time {
+	wait := min(firstRetry<<min(failures-1, maxDoubling), f.interval())
 	return now.Add(max(wait, RetryAfter(err)))
 }
 

@@ -5,6 +5,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +111,8 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 		become(status, step.Revision)
 	case plan.Prove:
 		prove(status, step)
+	case plan.Identify:
+		identify(status, step.Identity)
 	case plan.End:
 		end(status, step.Run, s.Now, step.Outcome, step.Message)
 	case plan.Create:
@@ -135,10 +138,10 @@ func recordPublish(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, run pla
 		end(status, run, s.Now, v1alpha1.RunRefused, o.Problem.Message)
 	case status.Current != nil && status.Current.Digest == o.Digest:
 		end(status, run, o.At, v1alpha1.RunConfirmed, "")
-		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
+		become(status, plan.Published(s.Lineage, s.Reference, run, o.Output, o.At))
 	default:
 		end(status, run, o.At, v1alpha1.RunPublished, "")
-		become(status, plan.Published(s.Lineage, s.Reference, run, o.Digest, o.At))
+		become(status, plan.Published(s.Lineage, s.Reference, run, o.Output, o.At))
 	}
 }
 
@@ -172,6 +175,18 @@ func become(status *v1alpha1.ImageLineageStatus, r v1alpha1.Revision) {
 // prove completes the current revision, there and in the history.
 func prove(status *v1alpha1.ImageLineageStatus, step plan.Prove) {
 	status.Current.BuiltFrom, status.Current.Roots = step.BuiltFrom, step.Roots
+	keepCurrent(status)
+}
+
+// identify gives the current revision another identity.
+func identify(status *v1alpha1.ImageLineageStatus, identity v1alpha1.Identity) {
+	status.Current.Identities = slices.DeleteFunc(status.Current.Identities, func(known v1alpha1.Identity) bool { return known.Kind == identity.Kind })
+	status.Current.Identities = append(status.Current.Identities, identity)
+	keepCurrent(status)
+}
+
+// keepCurrent has the history tell what current does.
+func keepCurrent(status *v1alpha1.ImageLineageStatus) {
 	for i := range status.History {
 		if status.History[i].Revision == status.Current.Revision.Revision {
 			status.History[i] = status.Current.Revision

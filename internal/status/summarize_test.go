@@ -244,13 +244,13 @@ func TestRecord(t *testing.T) {
 		wantDigest   v1alpha1.Digest
 	}{
 		"a published run is the new revision": {
-			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: two, At: now}, v1alpha1.RunPublished, 2, two,
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Output: plan.Output{Digest: two}, At: now}, v1alpha1.RunPublished, 2, two,
 		},
 		"a run that made the same image confirms it, as a new revision": {
-			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: one, At: now}, v1alpha1.RunConfirmed, 2, one,
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Output: plan.Output{Digest: one}, At: now}, v1alpha1.RunConfirmed, 2, one,
 		},
 		"a superseded run leaves current alone": {
-			plan.Publish{Run: run}, plan.Outcome{Done: true, Digest: two, At: now, Superseded: true}, v1alpha1.RunSuperseded, 1, one,
+			plan.Publish{Run: run}, plan.Outcome{Done: true, Output: plan.Output{Digest: two}, At: now, Superseded: true}, v1alpha1.RunSuperseded, 1, one,
 		},
 		"a refused output leaves current alone": {
 			plan.Publish{Run: run}, plan.Outcome{Done: true, Refused: true, Problem: &plan.Problem{Reason: v1alpha1.ReasonOutputRefused}}, v1alpha1.RunRefused, 1, one,
@@ -330,7 +330,7 @@ func TestFailuresAreCounted(t *testing.T) {
 		"a run that was lost counts":                            {step: plan.End{Run: run("v1:i"), Outcome: v1alpha1.RunLost}, want: 3},
 		"a first failure with other inputs is the first":        {step: plan.End{Run: run("v1:other"), Outcome: v1alpha1.RunFailed}, want: 1},
 		"what was discarded did not fail":                       {step: plan.End{Run: run("v1:i"), Outcome: v1alpha1.RunDiscarded}, want: 0},
-		"an image that was published ends the row":              {step: plan.Publish{Run: run("v1:i")}, outcome: plan.Outcome{Done: true, Digest: two, At: now}, want: 0},
+		"an image that was published ends the row":              {step: plan.Publish{Run: run("v1:i")}, outcome: plan.Outcome{Done: true, Output: plan.Output{Digest: two}, At: now}, want: 0},
 		"an output that was refused is a failure of the inputs": {step: plan.Publish{Run: run("v1:i")}, outcome: plan.Outcome{Done: true, Refused: true, Problem: &plan.Problem{}}, want: 3},
 	}
 	for name, tc := range tests {

@@ -53,6 +53,8 @@ var validSpecs = map[string]string{
 	"followed, Docker Hub's short":    "image: debian:12",
 	"polled as often as allowed":      image + "\npoll: {interval: 10s}",
 	"polled at a combined interval":   image + "\npoll: {interval: 1h30m}",
+	"what counts as a change":         image + "\npoll: {changeOn: Index}",
+	"platforms that count":            image + "\npoll: {changeOn: Content, platforms: [linux/amd64, linux/arm/v7]}",
 	"pull secrets":                    image + "\npullSecrets: " + list(8, "{name: s%d}"),
 	"children of the same namespace":  image + "\nallowedChildren: {namespaces: {from: Same}}",
 	"children of every namespace":     image + "\nallowedChildren: {namespaces: {from: All}}",
@@ -113,6 +115,33 @@ var invalidSpecs = map[string]struct {
 	"an image that is too long": {
 		spec: "image: " + long(382) + ":12",
 		want: []string{"spec.image: Too long: may not be more than 384 bytes"},
+	},
+	"a change of something else": {
+		spec: image + "\npoll: {changeOn: Label}",
+		want: []string{`spec.poll.changeOn: Unsupported value: "Label": supported values: "Index", "Platforms", "Content"`},
+	},
+	"platforms where the index counts": {
+		spec: image + "\npoll: {platforms: [linux/amd64]}",
+		want: []string{"spec.poll: Invalid value: poll.platforms needs poll.changeOn: Platforms or Content; the digest of an index is that of all its platforms"},
+	},
+	"platforms that are none": {
+		spec: image + "\npoll: {changeOn: Platforms, platforms: [amd64, " + long(60) + "/amd64]}",
+		want: []string{
+			"spec.poll.platforms[0]: Invalid value: spec.poll.platforms[0] in body should match '^[a-z0-9_]+/[a-z0-9_]+(/[a-z0-9_.]+)?$'",
+			"spec.poll.platforms[1]: Too long: may not be more than 64 bytes",
+		},
+	},
+	"no platforms": {
+		spec: image + "\npoll: {changeOn: Platforms, platforms: []}",
+		want: []string{"spec.poll.platforms: Invalid value: spec.poll.platforms in body should have at least 1 items"},
+	},
+	"too many platforms": {
+		spec: image + "\npoll: {changeOn: Platforms, platforms: " + list(17, "linux/a%d") + "}",
+		want: []string{"spec.poll.platforms: Too many: 17: must have at most 16 items"},
+	},
+	"a platform twice": {
+		spec: image + "\npoll: {changeOn: Platforms, platforms: [linux/amd64, linux/amd64]}",
+		want: []string{`spec.poll.platforms[1]: Duplicate value: "linux/amd64"`},
 	},
 	"an interval that is too short": {
 		spec: image + "\npoll: {interval: 9s}",

@@ -171,6 +171,55 @@ func (r *Registry) Push(t testing.TB, ref reference.Reference, options ...Option
 // PushImage puts an image under the tag and returns its digest.
 func (r *Registry) PushImage(t testing.TB, ref reference.Reference, image v1.Image, options ...Option) string {
 	t.Helper()
+	r.blobs(t, ref, image)
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest = manifest.DeepCopy()
+	if manifest.Annotations == nil {
+		manifest.Annotations = map[string]string{}
+	}
+	for _, option := range options {
+		option(manifest.Annotations)
+	}
+	raw, err := json.Marshal(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.PushManifest(t, ref, string(manifest.MediaType), raw)
+}
+
+// PushIndex puts an index of images under the tag, with all that it lists, and
+// returns its digest.
+func (r *Registry) PushIndex(t testing.TB, ref reference.Reference, index v1.ImageIndex) string {
+	t.Helper()
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, child := range manifest.Manifests {
+		image, err := index.Image(child.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.blobs(t, ref, image)
+		raw, err := image.RawManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.PushManifest(t, ref.WithTag(child.Digest.String()), string(child.MediaType), raw)
+	}
+	raw, err := index.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.PushManifest(t, ref, string(manifest.MediaType), raw)
+}
+
+// blobs puts an image's configuration and layers into the repository.
+func (r *Registry) blobs(t testing.TB, ref reference.Reference, image v1.Image) {
+	t.Helper()
 	manifest, err := image.Manifest()
 	if err != nil {
 		t.Fatal(err)
@@ -195,18 +244,6 @@ func (r *Registry) PushImage(t testing.TB, ref reference.Reference, image v1.Ima
 		}
 		r.blob(t, ref, manifest.Layers[i].Digest, raw)
 	}
-	manifest = manifest.DeepCopy()
-	if manifest.Annotations == nil {
-		manifest.Annotations = map[string]string{}
-	}
-	for _, option := range options {
-		option(manifest.Annotations)
-	}
-	raw, err := json.Marshal(manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.PushManifest(t, ref, string(manifest.MediaType), raw)
 }
 
 // PushManifest puts bytes under the tag as they are, and returns their digest.
