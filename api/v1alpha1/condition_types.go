@@ -20,6 +20,9 @@ const (
 	ConditionUpToDate = "UpToDate"
 	// ConditionRolledOut is true when every workload runs current and is healthy.
 	ConditionRolledOut = "RolledOut"
+	// ConditionImageMissing is true while an image that is in use is gone from its
+	// registry: a pod that is scheduled anew cannot pull it. It is present only then.
+	ConditionImageMissing = "ImageMissing"
 )
 
 // Reasons of conditions, and of the Events that tell of a change. One reason is
@@ -90,6 +93,12 @@ const (
 	// ReasonHeldByUser: a person put the tag, or a container, back to an older
 	// revision.
 	ReasonHeldByUser = "HeldByUser"
+
+	// ReasonHeldSoaking: a new digest is not old enough yet to be taken.
+	ReasonHeldSoaking = "HeldSoaking"
+
+	// ReasonDigestGone: an image that is in use is gone from its registry.
+	ReasonDigestGone = "DigestGone"
 
 	// ReasonInvalidSpec: a field of the spec cannot be used; the message names it.
 	ReasonInvalidSpec = "InvalidSpec"

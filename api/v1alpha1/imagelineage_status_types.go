@@ -46,6 +46,15 @@ type ImageLineageStatus struct {
 	// +operator-sdk:csv:customresourcedefinitions:type=status,displayName="Current image"
 	Current *CurrentRevision `json:"current,omitempty"`
 
+	// candidates are digests that are not old enough yet to be taken
+	// (spec.poll.minAge), oldest first.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=digest
+	// +kubebuilder:validation:MaxItems=32
+	Candidates []Candidate `json:"candidates,omitempty"`
+
 	// from is what is known of each parent, by its name in spec.from.
 	//
 	// +optional
@@ -128,6 +137,25 @@ type Observed struct {
 	Asked *metav1.MicroTime `json:"asked,omitempty"`
 }
 
+// Candidate is a digest that was seen and not taken yet.
+type Candidate struct {
+	// digest of the image.
+	//
+	// +required
+	Digest Digest `json:"digest"`
+
+	// tag that showed it, where spec.tags chooses.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Tag string `json:"tag,omitempty"`
+
+	// firstSeen is when it was first seen here.
+	//
+	// +required
+	FirstSeen metav1.MicroTime `json:"firstSeen"`
+}
+
 // Origin says how a revision came about.
 //
 // +kubebuilder:validation:Enum=Followed;Built;Adopted;RolledBack
@@ -157,6 +185,12 @@ type Revision struct {
 	//
 	// +required
 	Digest Digest `json:"digest"`
+
+	// tag that showed the digest, where spec.tags chooses.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Tag string `json:"tag,omitempty"`
 
 	// identities by kind: what counts as a change.
 	//
@@ -502,4 +536,10 @@ type Handled struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Rebuild string `json:"rebuild,omitempty"`
+
+	// approve is the last digest of imagelineage.dev/approve that was taken.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Approve string `json:"approve,omitempty"`
 }

@@ -59,16 +59,26 @@ type ImageLineageList struct {
 // ImageLineageSpec declares one moving reference.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.build) || has(self.from)",message="build without from: name at least one parent in spec.from, or remove spec.build to only follow the image"
+// +kubebuilder:validation:XValidation:rule="has(self.tags) || self.image.matches('^[^@]*[^/:@]:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="spec.image must name a tag: write repository:tag, or say in spec.tags which tags count"
+// +kubebuilder:validation:XValidation:rule="!has(self.tags) || !self.image.matches('[^/:@]:[^/]*$')",message="spec.tags chooses the tag: write spec.image without one"
+// +kubebuilder:validation:XValidation:rule="!has(self.tags) || !has(self.build)",message="spec.tags is for images that somebody else builds: remove it, or spec.build"
+// +kubebuilder:validation:XValidation:rule="!has(self.poll) || !has(self.poll.minAge) || !has(self.from)",message="poll.minAge is for images that are followed: remove it, or spec.from"
 type ImageLineageSpec struct {
-	// image is the reference that moves: repository:tag. It cannot be changed;
-	// another image is another lineage.
+	// image is the reference that moves: repository:tag, or with spec.tags the
+	// repository alone. It cannot be changed; another image is another lineage.
 	//
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.image is immutable: create another ImageLineage for another image"
 	// +kubebuilder:validation:XValidation:rule="!self.contains('@')",message="spec.image must be a tag that moves, repository:tag, not a digest"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@]*[^/:@]:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="spec.image must name a tag: write repository:tag"
 	// +operator-sdk:csv:customresourcedefinitions:type=spec,displayName="Image"
 	Image ImageReference `json:"image"`
+
+	// tags choose the tag that is followed or tracked, in place of one in image: the
+	// highest of those that count. A workload that runs any of them is one of the
+	// lineage's, and moves to the highest; never to a lower one.
+	//
+	// +optional
+	Tags *TagPolicy `json:"tags,omitempty"`
 
 	// poll says how often the registry is asked what the tag shows.
 	//
@@ -122,6 +132,52 @@ type ImageLineageSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
+// TagPolicy says which tags of a repository count, and which of them is higher.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.semver) || has(self.pattern)",message="spec.tags needs semver, pattern, or both"
+// +kubebuilder:validation:XValidation:rule="!has(self.pattern) || has(self.semver) || has(self.order)",message="spec.tags.order is needed with a pattern: SemVer, Numerical or Alphabetical"
+// +kubebuilder:validation:XValidation:rule="!has(self.semver) || !has(self.order) || self.order == 'SemVer'",message="spec.tags.semver has an order of its own: remove spec.tags.order"
+type TagPolicy struct {
+	// semver is a range of versions, as in >=15.2 <16, ~15.4 or 15.x. Tags that are
+	// no semantic version do not count, and versions with a pre-release only where
+	// the range names one. A leading v, and missing minor and patch numbers, are
+	// understood.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	SemVer string `json:"semver,omitempty"`
+
+	// pattern is a regular expression (RE2) that the whole tag has to match. What its
+	// first group captures is compared, or else the whole tag.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Pattern string `json:"pattern,omitempty"`
+
+	// order of what is compared: SemVer, Numerical (a decimal number of any length)
+	// or Alphabetical. What does not fit the order does not count.
+	//
+	// +optional
+	Order TagOrder `json:"order,omitempty"`
+}
+
+// TagOrder says which of two tags is higher.
+//
+// +kubebuilder:validation:Enum=SemVer;Numerical;Alphabetical
+type TagOrder string
+
+// The orders of tags.
+const (
+	// TagsSemVer orders by semantic versioning.
+	TagsSemVer TagOrder = "SemVer"
+	// TagsNumerical orders by number: 9 before 10.
+	TagsNumerical TagOrder = "Numerical"
+	// TagsAlphabetical orders byte by byte: 10 before 9, and dates as people expect.
+	TagsAlphabetical TagOrder = "Alphabetical"
+)
+
 // Poll says how often a tag is read, and what counts as a change.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.platforms) || has(self.changeOn) && self.changeOn != 'Index'",message="poll.platforms needs poll.changeOn: Platforms or Content; the digest of an index is that of all its platforms"
@@ -131,6 +187,16 @@ type Poll struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) >= duration('10s')",message="poll.interval must be at least 10s"
 	Interval *Duration `json:"interval,omitempty"`
+
+	// minAge is how long a new digest is left alone before it is taken, from when it
+	// was first seen here: by default not at all. Of those that are old enough, the
+	// newest that still exists is taken, so that an image that moves all the time
+	// moves you as well. The annotation imagelineage.dev/approve: DIGEST takes one at
+	// once.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) >= duration('1m')",message="poll.minAge must be at least 1m; remove it to take each digest at once"
+	MinAge *Duration `json:"minAge,omitempty"`
 
 	// changeOn is what counts as a change of the image, of which children are built
 	// anew and workloads restarted: Index (the default) is any new digest, Platforms

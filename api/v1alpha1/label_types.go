@@ -11,6 +11,9 @@ const (
 	// RebuildAnnotation asks for a build even where nothing is outdated, or
 	// where the source of the current image is not known.
 	RebuildAnnotation = "imagelineage.dev/rebuild"
+	// ApproveAnnotation holds a digest of status.candidates that is taken at once,
+	// however young it is.
+	ApproveAnnotation = "imagelineage.dev/approve"
 )
 
 // Labels and annotations that the operator writes on the PipelineRuns it creates.

@@ -23,7 +23,10 @@ import (
 // outcome is stored, it is decided and done again with the same result.
 func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) (plan.Outcome, error) {
 	if p.Check {
-		r.Poller.Check(references(s)...)
+		r.Poller.Check(append(references(s), s.Reference)...)
+	}
+	for _, digest := range p.Recheck {
+		r.Poller.Check(s.Reference.WithDigest(string(digest)))
 	}
 	owner, now := ownerOf(s.Lineage), r.Clock.Now()
 	if _, creates := p.Step.(plan.Create); !creates {
@@ -250,9 +253,13 @@ func secretNames(refs []v1alpha1.SecretReference) []string {
 	return names
 }
 
-// references are the lineage's own tag and those of its implicit parents.
+// references are the lineage's own tag, once there is one, and those of its implicit
+// parents.
 func references(s plan.Snapshot) []reference.Reference {
-	refs := []reference.Reference{s.Reference}
+	var refs []reference.Reference
+	if s.Watched().Tag != "" {
+		refs = append(refs, s.Watched())
+	}
 	for i, p := range s.Parents {
 		if s.Lineage.Spec.From[i].LineageRef == nil && !p.Reference.IsZero() {
 			refs = append(refs, p.Reference)

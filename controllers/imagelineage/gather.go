@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,7 +18,6 @@ import (
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
-	"github.com/imagelineage/imagelineage/internal/status"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -38,14 +38,24 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 		return nil, err
 	}
 	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l}
-	ref, err := reference.ParseTag(string(l.Spec.Image))
+	ref, err := plan.ReferenceOf(l)
 	if err != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.image: %v", err)}
 		return s, nil
 	}
 	s.Reference = ref
+	if s.Tags, err = plan.TagRuleOf(l); err != nil {
+		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
+		return s, nil
+	}
 
 	if err := r.gatherGraph(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := r.gatherUse(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := r.gatherWorkloads(ctx, s); err != nil {
 		return nil, err
 	}
 	r.gatherTags(s)
@@ -54,26 +64,46 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 		return nil, err
 	}
 	r.gatherClock(s)
-	if err := r.gatherUse(ctx, s); err != nil {
-		return nil, err
-	}
-	return s, r.gatherWorkloads(ctx, s)
+	return s, nil
 }
 
-// gatherTags says which tags to check, and reads the last answer.
+// presenceInterval is the least time between two questions whether a digest is still
+// there: what collects garbage runs once a day, or a week.
+const presenceInterval = time.Hour
+
+// gatherTags says what to check, and reads the last answers.
 func (r *Reconciler) gatherTags(s *plan.Snapshot) {
-	l := s.Lineage
+	l, owner := s.Lineage, ownerOf(s.Lineage)
+	base := registry.Target{Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets), Interval: plan.Interval(l)}
 	var targets []registry.Target
-	for i, ref := range references(*s) {
-		target := registry.Target{
-			Reference: ref, Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets),
-			Interval: plan.Interval(l), Describe: i == 0 && !plan.Followed(l), Detail: detailOf(l),
-		}
-		target.Known = known(*s, ref, target)
+	if s.Tags != nil {
+		listing := base
+		listing.Reference = s.Reference
+		targets = append(targets, listing)
+		s.Listing = r.Poller.Listing(owner, s.Reference)
+		s.Tag = plan.ChooseTag(l, s.Tags, s.Listing)
+	}
+	for _, ref := range references(*s) {
+		target := base
+		target.Reference, target.Detail = ref, detailOf(l)
+		target.Describe = ref == s.Watched() && !plan.Followed(l)
+		target.Known = known(*s, target)
 		targets = append(targets, target)
 	}
-	r.Poller.Follow(ownerOf(l), targets)
-	s.Observation = r.Poller.Latest(ownerOf(l), s.Reference)
+	s.Observation = r.Poller.Latest(owner, s.Watched())
+	s.Presence = map[v1alpha1.Digest]*plan.Observation{}
+	for _, digest := range plan.LookFor(*s) {
+		target := base
+		target.Reference = s.Reference.WithDigest(string(digest))
+		target.Interval, target.Detail, target.Known = max(target.Interval, presenceInterval), detailOf(l), identified(l, detailOf(l), digest)
+		targets = append(targets, target)
+		s.Presence[digest] = r.Poller.Latest(owner, target.Reference)
+	}
+	r.Poller.Follow(owner, targets)
+	if s.Observation == nil {
+		// Others may follow the same tag, and have its answer.
+		s.Observation = r.Poller.Latest(owner, s.Watched())
+	}
 }
 
 // detailOf is of what a lineage's identities are made.
@@ -84,13 +114,23 @@ func detailOf(l *v1alpha1.ImageLineage) registry.Detail {
 	return registry.Detail{Kind: plan.ChangeOn(l), Platforms: l.Spec.Poll.Platforms}
 }
 
+// identified is a digest, where the status tells its identity.
+func identified(l *v1alpha1.ImageLineage, detail registry.Detail, digest v1alpha1.Digest) v1alpha1.Digest {
+	for _, r := range l.Status.History {
+		if r.Digest == digest && slices.ContainsFunc(r.Identities, detail.Made) {
+			return digest
+		}
+	}
+	return ""
+}
+
 // known is the digest of which the status tells all that is wanted: after a restart
 // nothing of it is read again.
-func known(s plan.Snapshot, ref reference.Reference, target registry.Target) v1alpha1.Digest {
+func known(s plan.Snapshot, target registry.Target) v1alpha1.Digest {
 	l := s.Lineage
-	if ref != s.Reference {
+	if target.Reference != s.Watched() {
 		for _, p := range l.Status.From {
-			if p.Reference == ref.Name() && p.Identity != nil && target.Detail.Made(*p.Identity) {
+			if p.Reference == target.Reference.Name() && p.Identity != nil && target.Detail.Made(*p.Identity) {
 				return p.Accepted
 			}
 		}
@@ -124,7 +164,7 @@ func (r *Reconciler) gatherTemplate(ctx context.Context, s *plan.Snapshot) {
 // checkTemplate renders the template with placeholders, so that it is the same
 // question every time and is asked once for each content.
 func (r *Reconciler) checkTemplate(ctx context.Context, l *v1alpha1.ImageLineage, hash string) error {
-	ref, err := reference.ParseTag(string(l.Spec.Image))
+	ref, err := plan.ReferenceOf(l)
 	if err != nil {
 		return err
 	}
@@ -151,10 +191,10 @@ func placeholder(l *v1alpha1.ImageLineage, ref reference.Reference, hash string)
 	return b
 }
 
-// gatherUse reads which revisions children are built from, where some could be
-// forgotten.
+// gatherUse reads which revisions children are built from, where there is more than
+// one.
 func (r *Reconciler) gatherUse(ctx context.Context, s *plan.Snapshot) error {
-	if len(s.Lineage.Status.History) <= status.HistoryLength {
+	if len(s.Lineage.Status.History) < 2 {
 		return nil
 	}
 	children, err := index.Children(ctx, r.Client, s.Lineage)

@@ -127,7 +127,7 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 
 // taken is the problem of a produced lineage whose image belongs to another one.
 func (r *Reconciler) taken(ctx context.Context, l *v1alpha1.ImageLineage) (*plan.Problem, error) {
-	ref, unparsable := reference.ParseTag(string(l.Spec.Image))
+	ref, unparsable := plan.ReferenceOf(l)
 	if !plan.Produced(l) || unparsable != nil {
 		return nil, nil
 	}
@@ -186,7 +186,7 @@ func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLi
 	if parent.Problem != nil {
 		return nil
 	}
-	if parent.Reference, err = reference.ParseTag(string(l.Spec.Image)); err != nil {
+	if parent.Reference, err = plan.ReferenceOf(l); err != nil {
 		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonParentNotFound, Passing: true, Message: fmt.Sprintf("the spec.image of %s cannot be used: %v", name, err)}
 		return nil
 	}

@@ -22,6 +22,9 @@ type Poller interface {
 	Forget(owner types.NamespacedName)
 	// Latest is the last answer for an owner's tag; nil before the first.
 	Latest(owner types.NamespacedName, ref reference.Reference) *plan.Observation
+	// Listing is the last answer for the tags of an owner's repository; nil before
+	// the first.
+	Listing(owner types.NamespacedName, ref reference.Reference) *plan.Listing
 	// Check asks the registry now.
 	Check(refs ...reference.Reference)
 }

@@ -263,9 +263,9 @@ func newSimPoller(s *sim) *simPoller {
 	}
 }
 
-// Follow implements Poller.
+// Follow implements Poller. No image leaves the registry: nobody need look for one.
 func (p *simPoller) Follow(owner types.NamespacedName, targets []registry.Target) {
-	p.follows[owner] = targets
+	p.follows[owner] = slices.DeleteFunc(targets, func(t registry.Target) bool { return t.Reference.Digest != "" })
 }
 
 // Forget implements Poller.
@@ -277,6 +277,9 @@ func (p *simPoller) Check(refs ...reference.Reference) {
 		p.asked[ref.Name()] = true
 	}
 }
+
+// Listing implements Poller: nothing is chosen here.
+func (p *simPoller) Listing(types.NamespacedName, reference.Reference) *plan.Listing { return nil }
 
 // Latest implements Poller.
 func (p *simPoller) Latest(_ types.NamespacedName, ref reference.Reference) *plan.Observation {

@@ -65,7 +65,7 @@ func referenceOf(o client.Object, part func(reference.Reference) string) []strin
 	if !ok {
 		return nil
 	}
-	ref, err := reference.ParseTag(string(l.Spec.Image))
+	ref, err := plan.ReferenceOf(l)
 	if err != nil {
 		return nil
 	}
@@ -130,7 +130,7 @@ func ParentName(childNamespace string, ref v1alpha1.LineageReference) types.Name
 // those that follow the image which it builds. One may come twice.
 func Children(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error) {
 	keys := []client.ListOption{client.MatchingFields{byParent: l.Namespace + "/" + l.Name}}
-	if ref, err := reference.ParseTag(string(l.Spec.Image)); err == nil {
+	if ref, err := plan.ReferenceOf(l); err == nil {
 		keys = append(keys, client.MatchingFields{byParent: ref.Name()}, client.MatchingFields{byReference: ref.Name()})
 	}
 	var out []*v1alpha1.ImageLineage
@@ -190,7 +190,7 @@ func Above(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v
 		}
 		out = append(out, producers...)
 	}
-	if !plan.Followed(l) {
+	if !plan.Followed(l) || l.Spec.Tags != nil {
 		return out, nil
 	}
 	return producersOf(ctx, c, l, string(l.Spec.Image))

@@ -16,7 +16,6 @@ import (
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
-	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/workload"
 )
 
@@ -39,12 +38,13 @@ func Claimants(ctx context.Context, c client.Reader, namespace string, repositor
 }
 
 func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
-	ref, err := reference.ParseTag(string(l.Spec.Image))
-	if err != nil || !l.DeletionTimestamp.IsZero() {
+	ref, err := plan.ReferenceOf(l)
+	tags, unusable := plan.TagRuleOf(l)
+	if err != nil || unusable != nil || !l.DeletionTimestamp.IsZero() {
 		return plan.Claimant{}, false
 	}
 	claimant := plan.Claimant{
-		Name: l.Name, Reference: ref, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
+		Name: l.Name, Reference: ref, Tags: tags, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
 		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
 	}
 	if l.Status.Current != nil {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/controllers/index"
-	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // concurrency is how many workloads are looked at together.
@@ -48,7 +48,7 @@ func lineagesWorkloads(c client.Reader) handler.TypedMapFunc[client.Object, Requ
 		if !ok {
 			return nil
 		}
-		ref, err := reference.ParseTag(string(l.Spec.Image))
+		ref, err := plan.ReferenceOf(l)
 		if err != nil {
 			return nil
 		}

@@ -25,6 +25,10 @@ func Compute(s Snapshot) Plan {
 	d.plan.Check = CheckToken(s.Lineage) != handled(s.Lineage).Check
 	d.plan.Registry = d.resolve()
 	d.again(d.plan.Registry.Again)
+	d.plan.Candidates = s.Lineage.Status.Candidates
+	if MinAge(s.Lineage) == 0 {
+		d.plan.Candidates = nil
+	}
 	stepped := d.finishRun() || d.believeTag()
 	d.judgeTemplate()
 	d.judge()
@@ -34,6 +38,7 @@ func Compute(s Snapshot) Plan {
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
 	d.lookForRelease()
+	d.lookForMissing()
 	d.prune()
 	return d.plan
 }

@@ -15,6 +15,13 @@ type Plan struct {
 	Step Step
 	// Check asks for the registry's word again, now.
 	Check bool
+	// Recheck are digests that the registry is asked for again, now.
+	Recheck []v1alpha1.Digest
+	// Candidates are the digests that are not old enough to be taken.
+	Candidates []v1alpha1.Candidate
+	// Missing says which images in use are gone from the registry; empty where none
+	// is.
+	Missing string
 	// Verdicts are all the reasons for a build, the headline first.
 	Verdicts []Verdict
 	// Registry is whether the registry tells what the tag shows.

@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -49,6 +51,9 @@ type Resolution struct {
 // resolve judges the registry's answers, and is patient with an image that is
 // there already.
 func (d *decision) resolve() Resolution {
+	if listed := d.resolveListing(); listed.Reason != "" {
+		return listed
+	}
 	o := d.Observation
 	if o == nil {
 		return Resolution{Resolved: Unknown}
@@ -61,9 +66,32 @@ func (d *decision) resolve() Resolution {
 		return Resolution{Resolved: Unknown}
 	}
 	if o.Absent {
-		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: d.Reference.Name() + " does not exist at its registry"}
+		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: d.Watched().Name() + " does not exist at its registry"}
 	}
 	return Resolution{Resolved: True, Reason: v1alpha1.ReasonResolved, Message: "the registry answers"}
+}
+
+// resolveListing judges the list of tags, where spec.tags chooses from it; it has no
+// reason where there is nothing to say of it.
+func (d *decision) resolveListing() Resolution {
+	l := d.Listing
+	switch {
+	case d.Tags == nil || l == nil:
+		return Resolution{}
+	case l.Failure != nil:
+		return d.unresolved(*l.Failure)
+	case d.Tag == "":
+		message := fmt.Sprintf("none of the %d tags of %s is one of spec.tags: correct spec.tags, or push one", len(l.Tags), d.Reference.Repository)
+		d.busy(v1alpha1.ReasonTagAbsent, "%s", message)
+		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: message}
+	case !slices.Contains(l.Tags, d.Tag) && l.Repeats < settledRepeats:
+		d.plan.Check = true
+		return Resolution{}
+	case !slices.Contains(l.Tags, d.Tag):
+		return Resolution{Resolved: False, Reason: v1alpha1.ReasonTagAbsent, Message: d.Watched().Name() + " is not among the tags of its repository any more; a lower one is never taken"}
+	default:
+		return Resolution{}
+	}
 }
 
 func (d *decision) unresolved(f Failure) Resolution {

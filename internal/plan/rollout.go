@@ -24,13 +24,30 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 		if claim.by == nil || !claim.by.Acts || assess(w, c, claim) != containerDrifted {
 			continue
 		}
-		to := claim.by.Reference.TaggedPinned(string(claim.by.Current.Digest))
+		to := claim.by.target()
 		changes = append(changes, ImageChange{Container: c, To: to, Memory: Remembered{
 			Lineage: claim.by.Name, From: c.Image, To: to,
 			Revision: claim.by.Current.Revision, Healthy: w.Health == Healthy,
 		}})
 	}
 	return changes
+}
+
+// target is what a container of the lineage is moved to.
+func (c Claimant) target() string {
+	if c.Tags == nil {
+		return c.Reference.TaggedPinned(string(c.Current.Digest))
+	}
+	return c.Reference.WithTag(c.Current.Tag).TaggedPinned(string(c.Current.Digest))
+}
+
+// claims is true for the lineage's own tag, or every one of those that spec.tags
+// chooses from.
+func (c Claimant) claims(tag string) bool {
+	if c.Tags == nil {
+		return c.Reference.Tag == tag
+	}
+	return c.Tags.Claims(tag)
 }
 
 // claim is which lineage a container runs.
@@ -59,7 +76,7 @@ func claimOf(c Container, claimants []Claimant) claim {
 			continue
 		}
 		sharing = append(sharing, candidate)
-		byTag := ref.Tag != "" && candidate.Reference.Tag == ref.Tag
+		byTag := ref.Tag != "" && candidate.claims(ref.Tag)
 		byDigest := ref.Tag == "" && findDigest(candidate.History, v1alpha1.Digest(ref.Digest)) != nil
 		if byTag || byDigest {
 			matching = append(matching, candidate)
@@ -112,6 +129,9 @@ func assess(w Workload, c Container, claim claim) containerState {
 		return containerUnknown
 	}
 	digest := v1alpha1.Digest(claim.ref.Digest)
+	if claim.by.Tags != nil && digest != current.Digest && claim.by.Tags.Higher(claim.ref.Tag, current.Tag) {
+		return containerForeign // never to a lower tag
+	}
 	switch digest {
 	case current.Digest:
 		return containerCurrent
@@ -162,7 +182,7 @@ func assessPlainTag(w Workload, c Container, by Claimant) containerState {
 // wrote: trying again would be a fight, and restart the pods with every round.
 func drifted(c Container, w Workload, by Claimant) containerState {
 	memory, ok := w.Remembered[c.Name]
-	if ok && memory.Lineage == by.Name && memory.To == by.Reference.TaggedPinned(string(by.Current.Digest)) && c.SetBy != v1alpha1.RolloutFieldManager {
+	if ok && memory.Lineage == by.Name && memory.To == by.target() && c.SetBy != v1alpha1.RolloutFieldManager {
 		return containerHeld
 	}
 	return containerDrifted

@@ -17,8 +17,18 @@ type Snapshot struct {
 	Now time.Time
 	// Lineage as read, with the status of the last pass. Never modified.
 	Lineage *v1alpha1.ImageLineage
-	// Reference is spec.image in canonical form.
+	// Reference is spec.image in canonical form; without a tag where spec.tags
+	// chooses.
 	Reference reference.Reference
+	// Tags is spec.tags; nil where spec.image names the tag.
+	Tags *TagRule
+	// Tag that spec.tags has chosen; empty while there is none, or nothing to choose.
+	Tag string
+	// Listing is what the registry says of the tags to choose from; nil before the
+	// first answer, and where there is nothing to choose.
+	Listing *Listing
+	// Presence is what the registry says of the digests that LookFor names.
+	Presence map[v1alpha1.Digest]*Observation
 	// Problem is set where the spec cannot be used at all.
 	Problem *Problem
 	// HasChild is true where another lineage names this one as a parent.
@@ -50,6 +60,14 @@ type Snapshot struct {
 	// because the clock was moved back or belongs to another node now: it is when
 	// that was noticed. What happened since is later than all that the status tells.
 	ClockBehind time.Time
+}
+
+// Watched is the tag that the observation is of.
+func (s Snapshot) Watched() reference.Reference {
+	if s.Tag == "" {
+		return s.Reference
+	}
+	return s.Reference.WithTag(s.Tag)
 }
 
 // Stale is true for an answer of the registry that was asked for before what the
@@ -341,6 +359,8 @@ type Claimant struct {
 	Name string
 	// Reference is its canonical repository:tag.
 	Reference reference.Reference
+	// Tags are those that the lineage claims; nil where that is the reference's own.
+	Tags *TagRule
 	// Acts is true where its rollout mode is Patch and it is not suspended.
 	Acts bool
 	// Current revision; nil while there is none.

@@ -23,7 +23,7 @@ func (d *decision) believeTag() bool {
 	o := d.Observation
 	if !o.Answered() {
 		if d.subject.current() == nil {
-			d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
+			d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Watched().Name())
 		}
 		return false
 	}
@@ -31,8 +31,8 @@ func (d *decision) believeTag() bool {
 		return false
 	}
 	current := d.subject.current()
-	if current != nil && current.Digest == o.Digest {
-		return d.identify() || d.prove()
+	if current != nil && current.Digest == o.Digest && current.Tag == d.Tag {
+		return d.withdraw() || d.identify() || d.prove()
 	}
 	if d.Stale() {
 		return false
@@ -41,11 +41,21 @@ func (d *decision) believeTag() bool {
 		return d.tagGone()
 	}
 	known := findDigest(d.Lineage.Status.History, o.Digest)
-	if known != nil && !d.confirmed("%s is back at an older digest", d.Reference.Name()) {
+	if known != nil && known.Digest != currentDigest(current) && !d.confirmed("%s is back at an older digest", d.Watched().Name()) {
 		return true
 	}
-	d.plan.Step = d.accept(known)
+	if MinAge(d.Lineage) > 0 {
+		return d.soak(known)
+	}
+	d.plan.Step = d.accept(found{Digest: o.Digest, Tag: d.Tag, Identity: o.Identity, Base: o.Base}, known)
 	return true
+}
+
+func currentDigest(current *v1alpha1.Revision) v1alpha1.Digest {
+	if current == nil {
+		return ""
+	}
+	return current.Digest
 }
 
 // fresh is false for an answer that was asked for before the last publish had
@@ -73,13 +83,16 @@ func (d *decision) confirmed(format string, args ...any) bool {
 
 // tagGone decides about a tag that does not exist.
 func (d *decision) tagGone() bool {
-	if !d.confirmed("%s does not exist", d.Reference.Name()) {
+	if !d.confirmed("%s does not exist", d.Watched().Name()) {
+		return true
+	}
+	if len(d.plan.Candidates) > 0 && d.takeMatured() {
 		return true
 	}
 	current := d.subject.current()
 	switch {
 	case current == nil && !Produced(d.Lineage):
-		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry: push it, or declare another lineage with the right spec.image", d.Reference.Name())
+		d.busy(v1alpha1.ReasonTagAbsent, "%s does not exist at its registry: push it, or declare another lineage with the right spec.image", d.Watched().Name())
 		return false
 	case current == nil, !Produced(d.Lineage), d.plan.Problem != nil, d.builtAnyway():
 		return false
@@ -97,14 +110,23 @@ func (d *decision) builtAnyway() bool {
 	return len(verdicts) > 0 && !needsPerson(d.subject, verdicts)
 }
 
-// accept makes the digest that the tag shows a revision. known is the kept
-// revision with that digest, if there is one.
-func (d *decision) accept(known *v1alpha1.Revision) Accept {
+// found is an image that a tag shows, or showed.
+type found struct {
+	Digest   v1alpha1.Digest
+	Tag      string
+	Identity v1alpha1.Identity
+	Base     BaseAnnotation
+}
+
+// accept makes what a tag shows a revision. known is the kept revision with that
+// digest, if there is one.
+func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 	revision := v1alpha1.Revision{
 		Revision:   lastRevision(d.Lineage) + 1,
-		Digest:     d.Observation.Digest,
-		Identities: identitiesOf(d.Observation.Digest, d.Observation.Identity),
-		Reference:  d.Reference.Pinned(string(d.Observation.Digest)),
+		Digest:     f.Digest,
+		Tag:        f.Tag,
+		Identities: identitiesOf(f.Digest, f.Identity),
+		Reference:  d.Reference.Pinned(string(f.Digest)),
 		Origin:     v1alpha1.OriginFollowed,
 		Accepted:   metav1.NewMicroTime(d.Now),
 	}
@@ -112,7 +134,7 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 	own := d.runThatMade(revision.Digest)
 	switch {
 	case Produced(d.Lineage) && known == nil && own != nil:
-		revision, reason = Published(d.Lineage, d.Reference, *own, Output{Digest: revision.Digest, Identity: d.Observation.Identity}, d.Now), v1alpha1.ReasonPublished
+		revision, reason = Published(d.Lineage, d.Reference, *own, Output{Digest: f.Digest, Identity: f.Identity}, d.Now), v1alpha1.ReasonPublished
 	case Followed(d.Lineage):
 		revision.Roots = []v1alpha1.Root{d.root(revision)}
 	case Produced(d.Lineage) && known != nil && d.takenBack(*known):
@@ -129,9 +151,9 @@ func (d *decision) accept(known *v1alpha1.Revision) Accept {
 		if Produced(d.Lineage) {
 			revision.Origin, reason = v1alpha1.OriginAdopted, v1alpha1.ReasonAdopted
 		}
-		revision.BuiltFrom, revision.Roots = proven(d.Observation.Base, d.Parents)
+		revision.BuiltFrom, revision.Roots = proven(f.Base, d.Parents)
 	}
-	d.busy(reason, "%s is %s now", d.Reference.Name(), reference.ShortDigest(string(revision.Digest)))
+	d.busy(reason, "%s is %s now", d.Watched().Name(), reference.ShortDigest(string(revision.Digest)))
 	return Accept{Revision: revision, Reason: reason}
 }
 

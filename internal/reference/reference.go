@@ -52,6 +52,11 @@ func (r Reference) WithTag(tag string) Reference {
 	return Reference{Repository: r.Repository, Tag: tag}
 }
 
+// WithDigest is the same repository with a digest, and without a tag.
+func (r Reference) WithDigest(digest string) Reference {
+	return Reference{Repository: r.Repository, Digest: digest}
+}
+
 // String is the canonical spelling; Parse gives the same reference back.
 func (r Reference) String() string {
 	if r.Digest == "" {

@@ -32,6 +32,12 @@ func setConditions(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.
 	rolledOut := rolledOutOf(s.Lineage, p.Rollout)
 	set(v1alpha1.ConditionRolledOut, rolledOut.truth, rolledOut.reason, rolledOut.message)
 
+	if p.Missing != "" {
+		set(v1alpha1.ConditionImageMissing, plan.True, v1alpha1.ReasonDigestGone, p.Missing)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionImageMissing)
+	}
+
 	is := summarize(s, p, o, rolledOut)
 	set(v1alpha1.ConditionReady, truth(is.ready), is.reason, is.message)
 	for kind, present := range map[string]bool{

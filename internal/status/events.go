@@ -58,6 +58,9 @@ func Events(before, after v1alpha1.ImageLineageStatus, p plan.Plan, o plan.Outco
 	if is := began(before, after, v1alpha1.ConditionResolved); is != nil && is.Status == metav1.ConditionFalse && after.Current != nil {
 		warn(is.Reason, is.Message)
 	}
+	if is := began(before, after, v1alpha1.ConditionImageMissing); is != nil {
+		warn(is.Reason, is.Message)
+	}
 	if trouble := p.Rollout.Trouble; trouble != "" && (before.Rollout == nil || !slices.Contains(before.Rollout.Notes, trouble)) {
 		warn(v1alpha1.ReasonRollingOut, trouble)
 	}

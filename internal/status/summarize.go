@@ -26,6 +26,7 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status.Role = lineage.RoleOf(plan.Followed(s.Lineage), s.HasChild)
 	status.Parents = parents(s.Lineage)
 	status.Observed = observed(status.Observed, s)
+	status.Candidates = p.Candidates
 	status.From = p.Parents
 	status.WaitingFor = waitingFor(p)
 	observeRun(&status, p.Run, p.Withheld)
@@ -233,6 +234,9 @@ func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outc
 	}
 	if create, ok := p.Step.(plan.Create); ok && o.Done && create.Build.Request != "" {
 		after.Rebuild = create.Build.Request
+	}
+	if accept, ok := p.Step.(plan.Accept); ok && plan.ApproveToken(s.Lineage) == string(accept.Revision.Digest) {
+		after.Approve = plan.ApproveToken(s.Lineage)
 	}
 	if after == (v1alpha1.Handled{}) {
 		return nil

@@ -70,11 +70,14 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonUpToDate, on(Ready, Detail), "the image is what it should be, and so are the workloads", ""},
 	{v1alpha1.ReasonHeldSuspended, on(Ready), "`spec.suspend` is set; `UpToDate` and `RolledOut` still tell the truth. A run in flight ends, and its image is not published meanwhile", "remove it"},
 	{v1alpha1.ReasonHeldByUser, on(Ready, Detail, Event), "a person put the tag, or a container, back to an older revision", "push again, move the workload, or annotate `imagelineage.dev/rebuild`"},
+	{v1alpha1.ReasonHeldSoaking, on(Ready, Reconciling), "a new digest is not old enough yet (`spec.poll.minAge`); the message says when it is taken. Reconciling only before the first image", "wait; or annotate `imagelineage.dev/approve: DIGEST` to take it at once"},
 	{v1alpha1.ReasonBuiltFromUnknown, on(Ready, Detail), "it cannot be proven what the image was built on; nothing is built until a parent moves", "nothing; or build it once with `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonOutdatedUpstream, on(Ready), "a tracked image is behind its parents", "rebuild it where it is built"},
 	{v1alpha1.ReasonNotRolledOut, on(Ready, Detail), "workloads run another image, and `rollout` does not ask to move them", "`rollout: {mode: Patch}`, or move them yourself"},
 	{v1alpha1.ReasonWorkloadsUnknown, on(Ready, Detail), "workloads run an image that is no revision of the lineage, or that two lineages claim; `status.rollout.notes` names them. They are left alone: it may be a release that the registry has not told of", "check the tag; the next revision moves them"},
 	{v1alpha1.ReasonRolloutPending, on(Ready, Detail), "workloads have the image in their template and are paused, `OnDelete`, partitioned or scaled to zero", "resume or scale them"},
+
+	{v1alpha1.ReasonDigestGone, on(Detail, Event), "reason of ImageMissing: an image that is current, that a workload runs, or that a child is built from is gone from its registry, which said so twice. Pods that run go on; one that is scheduled anew cannot pull it", "push it again, or move what uses it before its node is drained; keep digests in the registry's clean-up rules"},
 
 	{v1alpha1.ReasonResolved, on(Detail), "the registry told what the tag shows", ""},
 	{v1alpha1.ReasonRolledOut, on(Detail), "every workload runs the current image and is healthy", ""},

@@ -48,21 +48,26 @@ var hex = strings.Repeat("0a", 32)
 
 // validSpecs are specs that must be taken.
 var validSpecs = map[string]string{
-	"followed":                        image,
-	"followed, from a port":           "image: registry.example.com:5000/web:1.0_a-b",
-	"followed, Docker Hub's short":    "image: debian:12",
-	"polled as often as allowed":      image + "\npoll: {interval: 10s}",
-	"polled at a combined interval":   image + "\npoll: {interval: 1h30m}",
-	"what counts as a change":         image + "\npoll: {changeOn: Index}",
-	"platforms that count":            image + "\npoll: {changeOn: Content, platforms: [linux/amd64, linux/arm/v7]}",
-	"pull secrets":                    image + "\npullSecrets: " + list(8, "{name: s%d}"),
-	"children of the same namespace":  image + "\nallowedChildren: {namespaces: {from: Same}}",
-	"children of every namespace":     image + "\nallowedChildren: {namespaces: {from: All}}",
-	"children of selected namespaces": image + "\nallowedChildren: {namespaces: {from: Selector, selector: {matchLabels: {tier: apps}}}}",
-	"tracked":                         image + "\n" + parent,
-	"tracked, a builder only":         image + "\nfrom: [{name: builder, as: Builder, image: \"golang:1.26\"}]",
-	"a parent of another namespace":   image + "\nfrom: [{name: base, lineageRef: {name: debian.12, namespace: platform}}]",
-	"produced":                        image + "\n" + build,
+	"followed":                            image,
+	"followed, from a port":               "image: registry.example.com:5000/web:1.0_a-b",
+	"followed, Docker Hub's short":        "image: debian:12",
+	"polled as often as allowed":          image + "\npoll: {interval: 10s}",
+	"polled at a combined interval":       image + "\npoll: {interval: 1h30m}",
+	"the highest of a range of versions":  "image: docker.io/library/postgres\ntags: {semver: 15.x}",
+	"the highest number that a group has": "image: registry.example.com:5000/shop/web\ntags: {pattern: \"build-(\\\\d+)\", order: Numerical}",
+	"a range within a pattern":            "image: debian\ntags: {semver: \">=12\", pattern: \"(.*)-slim\", order: SemVer}",
+	"tags to choose from, tracked":        "image: debian\ntags: {semver: 12.x}\n" + parent,
+	"a digest has to age":                 image + "\npoll: {minAge: 72h}",
+	"what counts as a change":             image + "\npoll: {changeOn: Index}",
+	"platforms that count":                image + "\npoll: {changeOn: Content, platforms: [linux/amd64, linux/arm/v7]}",
+	"pull secrets":                        image + "\npullSecrets: " + list(8, "{name: s%d}"),
+	"children of the same namespace":      image + "\nallowedChildren: {namespaces: {from: Same}}",
+	"children of every namespace":         image + "\nallowedChildren: {namespaces: {from: All}}",
+	"children of selected namespaces":     image + "\nallowedChildren: {namespaces: {from: Selector, selector: {matchLabels: {tier: apps}}}}",
+	"tracked":                             image + "\n" + parent,
+	"tracked, a builder only":             image + "\nfrom: [{name: builder, as: Builder, image: \"golang:1.26\"}]",
+	"a parent of another namespace":       image + "\nfrom: [{name: base, lineageRef: {name: debian.12, namespace: platform}}]",
+	"produced":                            image + "\n" + build,
 	"a base and a builder": image + `
 from: [{name: base, as: Base, image: "debian:12"}, {name: builder, as: Builder, image: "golang:1.26"}]
 build: {pipelineRun: {spec: {params: [{name: IMAGE, value: $(lineage.output)}]}}}`,
@@ -91,25 +96,25 @@ var invalidSpecs = map[string]struct {
 		spec: `image: ""`,
 		want: []string{
 			`spec.image: Invalid value: spec.image in body should be at least 1 chars long`,
-			"spec.image: Invalid value: spec.image must name a tag: write repository:tag",
+			"spec: Invalid value: spec.image must name a tag: write repository:tag, or say in spec.tags which tags count",
 		},
 	},
 	"an image without a tag": {
 		spec: "image: registry.example.com:5000/shop/web",
-		want: []string{"spec.image: Invalid value: spec.image must name a tag: write repository:tag"},
+		want: []string{"spec: Invalid value: spec.image must name a tag: write repository:tag, or say in spec.tags which tags count"},
 	},
 	"an image by digest": {
 		spec: "image: registry.example.com/web@sha256:" + hex,
 		want: []string{
 			"spec.image: Invalid value: spec.image must be a tag that moves, repository:tag, not a digest",
-			"spec.image: Invalid value: spec.image must name a tag: write repository:tag",
+			"spec: Invalid value: spec.image must name a tag: write repository:tag, or say in spec.tags which tags count",
 		},
 	},
 	"an image with tag and digest": {
 		spec: "image: registry.example.com/web:1@sha256:" + hex,
 		want: []string{
 			"spec.image: Invalid value: spec.image must be a tag that moves, repository:tag, not a digest",
-			"spec.image: Invalid value: spec.image must name a tag: write repository:tag",
+			"spec: Invalid value: spec.image must name a tag: write repository:tag, or say in spec.tags which tags count",
 		},
 	},
 	"an image that is too long": {
@@ -142,6 +147,62 @@ var invalidSpecs = map[string]struct {
 	"a platform twice": {
 		spec: image + "\npoll: {changeOn: Platforms, platforms: [linux/amd64, linux/amd64]}",
 		want: []string{`spec.poll.platforms[1]: Duplicate value: "linux/amd64"`},
+	},
+	"tags to choose from, and a tag": {
+		spec: image + "\ntags: {semver: 15.x}",
+		want: []string{"spec: Invalid value: spec.tags chooses the tag: write spec.image without one"},
+	},
+	"tags to choose from, and a build": {
+		spec: "image: debian\ntags: {semver: 12.x}\n" + build,
+		want: []string{"spec: Invalid value: spec.tags is for images that somebody else builds: remove it, or spec.build"},
+	},
+	"tags without a rule": {
+		spec: "image: debian\ntags: {}",
+		want: []string{"spec.tags: Invalid value: spec.tags needs semver, pattern, or both"},
+	},
+	"a pattern without an order": {
+		spec: "image: debian\ntags: {pattern: a}",
+		want: []string{"spec.tags: Invalid value: spec.tags.order is needed with a pattern: SemVer, Numerical or Alphabetical"},
+	},
+	"a range of versions in another order": {
+		spec: "image: debian\ntags: {semver: 12.x, order: Numerical}",
+		want: []string{"spec.tags: Invalid value: spec.tags.semver has an order of its own: remove spec.tags.order"},
+	},
+	"an order that is none": {
+		spec: "image: debian\ntags: {pattern: a, order: Newest}",
+		want: []string{`spec.tags.order: Unsupported value: "Newest": supported values: "SemVer", "Numerical", "Alphabetical"`},
+	},
+	"an empty range": {
+		spec: "image: debian\ntags: {semver: \"\"}",
+		want: []string{"spec.tags.semver: Invalid value: spec.tags.semver in body should be at least 1 chars long"},
+	},
+	"an empty pattern": {
+		spec: "image: debian\ntags: {pattern: \"\", order: SemVer}",
+		want: []string{"spec.tags.pattern: Invalid value: spec.tags.pattern in body should be at least 1 chars long"},
+	},
+	"a range that is too long": {
+		spec: "image: debian\ntags: {semver: " + long(129) + "}",
+		want: []string{"spec.tags.semver: Too long: may not be more than 128 bytes"},
+	},
+	"a pattern that is too long": {
+		spec: "image: debian\ntags: {order: SemVer, pattern: " + long(257) + "}",
+		want: []string{"spec.tags.pattern: Too long: may not be more than 256 bytes"},
+	},
+	"an age that is too short": {
+		spec: image + "\npoll: {minAge: 59s}",
+		want: []string{"spec.poll.minAge: Invalid value: poll.minAge must be at least 1m; remove it to take each digest at once"},
+	},
+	"an age that is none": {
+		spec: image + "\npoll: {minAge: 3 days}",
+		want: []string{"spec.poll.minAge: Invalid value: spec.poll.minAge in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"},
+	},
+	"an age that is too long": {
+		spec: image + "\npoll: {minAge: 1111111111111111111111111h}",
+		want: []string{"spec.poll.minAge: Too long: may not be more than 24 bytes"},
+	},
+	"an age of what is tracked": {
+		spec: image + "\npoll: {minAge: 1h}\n" + parent,
+		want: []string{"spec: Invalid value: poll.minAge is for images that are followed: remove it, or spec.from"},
 	},
 	"an interval that is too short": {
 		spec: image + "\npoll: {interval: 9s}",

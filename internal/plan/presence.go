@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// maxLookFor is how many digests of one lineage are looked for at its registry. More
+// than a few are in use only where many workloads are held.
+const maxLookFor = 16
+
+// LookFor are the digests of which the registry has to tell whether they are still
+// there: those in use that the tag does not show, since a pod that is scheduled again
+// would not start without them, and candidates that are old enough to be taken. Where
+// workloads and children are current, that is none.
+func LookFor(s Snapshot) []v1alpha1.Digest {
+	var wanted []v1alpha1.Digest
+	add := func(digest v1alpha1.Digest) {
+		if s.Observation.Answered() && s.Observation.Digest == digest || slices.Contains(wanted, digest) || len(wanted) == maxLookFor {
+			return
+		}
+		wanted = append(wanted, digest)
+	}
+	d := decision{Snapshot: s, subject: Subject{Lineage: s.Lineage}}
+	for _, c := range slices.Backward(s.Lineage.Status.Candidates) {
+		if MinAge(s.Lineage) > 0 && d.matures(c) <= 0 {
+			add(c.Digest)
+		}
+	}
+	for _, r := range s.revisionsInUse() {
+		add(r.Digest)
+	}
+	return wanted
+}
+
+// revisionsInUse are the current revision and the kept ones that are still used, in
+// the order of the history.
+func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
+	current := s.Lineage.Status.Current
+	if current == nil {
+		return nil
+	}
+	used := s.RevisionsInUse()
+	inUse := []v1alpha1.Revision{current.Revision}
+	for _, r := range s.Lineage.Status.History {
+		if used[r.Digest] && r.Digest != current.Digest {
+			inUse = append(inUse, r)
+		}
+	}
+	return inUse
+}
+
+// lookForMissing says which images in use are gone from the registry, once it has
+// said so twice.
+func (d *decision) lookForMissing() {
+	var gone []string
+	for _, r := range d.revisionsInUse() {
+		there := d.Presence[r.Digest]
+		switch {
+		case !there.Answered() || !there.Absent || d.Observation.Answered() && d.Observation.Digest == r.Digest:
+		case there.Repeats < settledRepeats:
+			d.plan.Recheck = append(d.plan.Recheck, r.Digest)
+		default:
+			gone = append(gone, fmt.Sprintf("%s (revision %d)%s", reference.ShortDigest(string(r.Digest)), r.Revision, d.usersOf(r.Digest)))
+		}
+	}
+	if len(gone) > 0 {
+		d.plan.Missing = fmt.Sprintf("gone from %s: %s: a pod that is scheduled anew cannot pull it. Push it again, or move what uses it", d.Reference.Repository, strings.Join(gone, ", "))
+	}
+}
+
+// usersOf names a workload that uses a digest.
+func (d *decision) usersOf(digest v1alpha1.Digest) string {
+	for _, w := range d.Workloads {
+		if digestsOf([]Workload{w})[digest] {
+			return ", which " + w.String() + " uses"
+		}
+	}
+	if slices.Contains(d.ChildrenUse, digest) {
+		return ", which children are built from"
+	}
+	return ""
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
+
+// held is a workload that runs a digest of the lineage.
+func held(name string, digest v1alpha1.Digest) func(*Snapshot) {
+	return func(s *Snapshot) {
+		s.Workloads = append(s.Workloads, Workload{Kind: "Deployment", Name: name, Health: Healthy, Containers: []Container{{
+			Name: "web", Image: webRef.TaggedPinned(string(digest)),
+		}}})
+	}
+}
+
+func kept(n int64, digest v1alpha1.Digest) func(*Snapshot) {
+	return func(s *Snapshot) {
+		s.Lineage.Status.History = append(s.Lineage.Status.History, built(n, digest, a))
+	}
+}
+
+// TestLookFor: only what is in use and not shown by the tag is asked for.
+func TestLookFor(t *testing.T) {
+	tests := map[string]struct {
+		edits []func(*Snapshot)
+		want  []v1alpha1.Digest
+	}{
+		"the tag shows current, and workloads run it":       {[]func(*Snapshot){held("web", x)}, nil},
+		"the tag shows something else":                      {[]func(*Snapshot){func(s *Snapshot) { s.Observation.Digest = y }}, []v1alpha1.Digest{x}},
+		"nobody knows what the tag shows":                   {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{x}},
+		"a workload runs an older revision":                 {[]func(*Snapshot){kept(0, y), held("old", y)}, []v1alpha1.Digest{y}},
+		"a child is built from an older revision":           {[]func(*Snapshot){kept(0, y), func(s *Snapshot) { s.ChildrenUse = []v1alpha1.Digest{y} }}, []v1alpha1.Digest{y}},
+		"an older revision that nobody uses":                {[]func(*Snapshot){kept(0, y)}, nil},
+		"a workload runs an image that is none of our kept": {[]func(*Snapshot){held("other", y)}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, LookFor(snapshot(tt.edits...))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestMissing: what is gone is believed the second time, told with who uses it, and
+// changes nothing else.
+func TestMissing(t *testing.T) {
+	says := func(o Observation) func(*Snapshot) {
+		return func(s *Snapshot) { s.Presence = map[v1alpha1.Digest]*Observation{y: &o} }
+	}
+	tests := map[string]struct {
+		presence    Observation
+		wantRecheck bool
+		wantMissing bool
+	}{
+		"it is there":                 {presence: Observation{Digest: y, Repeats: 1}},
+		"it is gone for the first":    {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true},
+		"it is gone again":            {presence: Observation{Absent: true, Repeats: 2}, wantMissing: true},
+		"the registry has no answer":  {presence: Observation{Failure: &Failure{Count: 5}}},
+		"the registry fails, and had": {presence: Observation{Digest: y, Repeats: 3, Failure: &Failure{Count: 5}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Compute(snapshot(kept(0, y), held("old", y), says(tt.presence)))
+			if (len(got.Recheck) > 0) != tt.wantRecheck || (got.Missing != "") != tt.wantMissing {
+				t.Errorf("recheck %v, missing %q", got.Recheck, got.Missing)
+			}
+			if tt.wantMissing && !strings.Contains(got.Missing, "deployment/old") {
+				t.Errorf("it does not say who uses it: %s", got.Missing)
+			}
+			if got.Step != nil {
+				t.Errorf("step %+v", got.Step)
+			}
+		})
+	}
+}
