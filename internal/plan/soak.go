@@ -62,8 +62,7 @@ func (d *decision) soak(known *v1alpha1.Revision) bool {
 // takeMatured takes the newest candidate that is old enough, or approved, and still
 // exists; it is true where one is taken.
 func (d *decision) takeMatured() bool {
-	for at := len(d.plan.Candidates) - 1; at >= 0; at-- {
-		candidate := d.plan.Candidates[at]
+	for at, candidate := range slices.Backward(d.plan.Candidates) {
 		if d.matures(candidate) > 0 {
 			continue
 		}

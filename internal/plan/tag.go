@@ -40,6 +40,11 @@ func (d *decision) believeTag() bool {
 	if o.Absent {
 		return d.tagGone()
 	}
+	return d.believe(*o, current)
+}
+
+// believe decides over an image that is not current.
+func (d *decision) believe(o Observation, current *v1alpha1.Revision) bool {
 	known := findDigest(d.Lineage.Status.History, o.Digest)
 	if known != nil && known.Digest != currentDigest(current) && !d.confirmed("%s is back at an older digest", d.Watched().Name()) {
 		return true

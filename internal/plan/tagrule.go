@@ -107,7 +107,7 @@ func (r *TagRule) key(tag string) (tagKey, bool) {
 // compare tells which of two tags that count is higher. Of equal ones, such as 1.2
 // and 1.2.0, the longer one is: it moves less.
 func (r *TagRule) compare(a, b tagKey) int {
-	order := 0
+	var order int
 	switch r.order {
 	case v1alpha1.TagsSemVer:
 		order = a.version.Compare(b.version)
