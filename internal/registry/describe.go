@@ -155,7 +155,7 @@ func (q question) child(ctx context.Context, found *remote.Descriptor) (Child, e
 	for _, layer := range config.RootFS.DiffIDs {
 		lines = append(lines, layer.String())
 	}
-	child.Content = digestOf(lines)
+	child.Content = hashLines(lines)
 	return child, nil
 }
 

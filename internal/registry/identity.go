@@ -116,11 +116,11 @@ func (d Description) Identity(of Detail) (v1alpha1.Identity, bool) {
 	}
 	// The order of an index means nothing.
 	slices.Sort(parts)
-	return v1alpha1.Identity{Kind: of.Kind, Value: of.scope() + "@" + digestOf(parts)}, true
+	return v1alpha1.Identity{Kind: of.Kind, Value: of.scope() + "@" + hashLines(parts)}, true
 }
 
-// digestOf is the SHA-256 of lines, none of which holds a line's end.
-func digestOf(lines []string) string {
+// hashLines is the SHA-256 of lines, none of which holds a line's end.
+func hashLines(lines []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -97,7 +97,7 @@ func (p *Poller) list(ctx context.Context, c checkup) answer {
 	case err != nil:
 		return answer{err: err}
 	default:
-		return answer{digest: digestOf(tags), tags: tags}
+		return answer{digest: hashLines(tags), tags: tags}
 	}
 }
 

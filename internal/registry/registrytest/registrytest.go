@@ -43,9 +43,9 @@ type Registry struct {
 type Request struct{ Method, Path string }
 
 // New starts a registry that lives as long as the test.
-func New(t testing.TB) *Registry {
+func New(t testing.TB, options ...ggcr.Option) *Registry {
 	t.Helper()
-	r := &Registry{backend: ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))}
+	r := &Registry{backend: ggcr.New(append(options, ggcr.Logger(log.New(io.Discard, "", 0)))...)}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	r.Host = strings.TrimPrefix(server.URL, "http://")
@@ -251,6 +251,29 @@ func (r *Registry) PushManifest(t testing.TB, ref reference.Reference, mediaType
 	t.Helper()
 	answer := r.do(t, http.MethodPut, r.path(ref, "manifests/"+ref.Tag), mediaType, raw)
 	return answer.Header().Get("Docker-Content-Digest")
+}
+
+// PushBlob puts bytes into the reference's repository, and returns their digest.
+func (r *Registry) PushBlob(t testing.TB, ref reference.Reference, raw []byte) string {
+	t.Helper()
+	digest, _, err := v1.SHA256(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.blob(t, ref, digest, raw)
+	return digest.String()
+}
+
+// Content is what the registry has at a path below the reference's repository, such as
+// manifests/stable or blobs/sha256:…; nil where there is nothing.
+func (r *Registry) Content(t testing.TB, ref reference.Reference, rest string) []byte {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	r.backend.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.path(ref, rest), nil))
+	if answer.Code != http.StatusOK {
+		return nil
+	}
+	return answer.Body.Bytes()
 }
 
 // Move puts a digest that is in the repository under the tag.

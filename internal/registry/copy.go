@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// What one copy brings at most. Images are far below; what is beyond is a mistake
+// or an attack, and is not copied at all rather than in part.
+const (
+	// maxCopiedManifests counts indexes, images, attestations and referrers.
+	maxCopiedManifests = 1000
+	// maxCopiedReferrers counts the referrers of everything in the image together.
+	maxCopiedReferrers = 500
+	// maxCopiedBlobs counts configs and layers, each once.
+	maxCopiedBlobs = 10000
+	// maxCopiedDepth is how deep indexes may lie in each other: an index of indexes
+	// of images is copied.
+	maxCopiedDepth = 2
+	// maxBlobSize is the largest layer, in bytes: 1 TiB, many times what registries take.
+	maxBlobSize = 1 << 40
+)
+
+// Copied tells of a copy.
+type Copied struct {
+	// Reference of the copy: repository, kept tag and digest.
+	Reference reference.Reference
+	// AlreadyThere: the kept tag showed the digest before. Nothing was written, and
+	// the source was not asked.
+	AlreadyThere bool
+	// Manifests is how many manifests and indexes were written.
+	Manifests int
+	// Blobs is how many configs and layers were sent, and Bytes their size. Those
+	// that were there, or that the registry took from another repository of its own,
+	// do not count.
+	Blobs int
+	Bytes int64
+}
+
+// Copy brings the image of a digest to another repository, byte for byte, and puts
+// it under KeptTag(from.Tag, digest) there; to's own tag does not count. It brings
+//
+//   - the manifest, or the index with all of its children: every platform, and the
+//     attestations that BuildKit keeps among them;
+//   - their configs and layers. A layer that is not distributable stays with its
+//     publisher: its descriptor is copied, and what it points to is not;
+//   - the referrers of each of those manifests: signatures, SBOMs, attestations. They
+//     are found by the referrers API and, where a registry has none, by the fallback
+//     tag (OCI distribution-spec, "Listing Referrers"); the referrers of referrers are not;
+//   - cosign's own tags of each of those manifests, sha256-HEX.sig, .att and .sbom.
+//
+// Children come before what lists them, and the kept tag comes last: whoever sees it
+// sees all. A copy that ended half-way is completed by the next one, which sends no
+// blob again and asks the source for no manifest that has arrived, except the first.
+// Where the kept tag shows the digest already, that costs one HEAD, and referrers
+// that have come to the source since are not looked for.
+//
+// Apart from the list under a fallback tag, which is added to, no tag is ever moved: a
+// kept tag that shows something else is an error of class Invalid, and a tag of
+// cosign's that is there stays as it is, since it may hold a signature of one's own.
+//
+// Layers are streamed, one at a time, and verified before their last byte is sent.
+// There is no limit on the time that they take, as long as something moves. The one
+// keychain is used at the source only, the other at the target only. Before the
+// source is asked, the target is, whether it may be pushed to.
+//
+// An error names the side that it came from by its host. Class Absent is the
+// source's: the digest is not there.
+func (c *Client) Copy(ctx context.Context, from reference.Reference, digest string, to reference.Reference, read, write Keychain) (Copied, error) {
+	kept := to.WithTag(KeptTag(from.Tag, digest))
+	source := question{ref: from, auth: read, op: "reading " + path(from) + "@" + reference.ShortDigest(digest)}
+	target := question{ref: kept, auth: write, op: "copying to " + path(kept) + ":" + kept.Tag}
+	if err := checkDigest(digest); err != nil || !strings.HasPrefix(digest, "sha256:") {
+		return Copied{}, source.invalid("the digest to copy is none of sha256")
+	}
+	copied := Copied{Reference: reference.Reference{Repository: kept.Repository, Tag: kept.Tag, Digest: digest}}
+	var err error
+	if copied.AlreadyThere, err = c.keeps(ctx, target, digest); err != nil {
+		return Copied{}, err
+	}
+	if copied.AlreadyThere {
+		return copied, nil
+	}
+	run := &copying{Client: c, copied: &copied, manifests: map[string]bool{}, blobs: map[string]bool{}}
+	if err := run.image(ctx, source, target, digest); err != nil {
+		return Copied{}, err
+	}
+	return copied, nil
+}
+
+// keeps is whether the kept tag shows the digest already. A repository that does not
+// exist yet is hidden from readers in many ways; only what tells nothing is an error.
+func (c *Client) keeps(ctx context.Context, q question, digest string) (bool, error) {
+	shown, err := c.Head(ctx, q.ref, q.auth)
+	class := ClassOf(err)
+	switch {
+	case err == nil && shown != digest:
+		return false, q.invalid("the tag shows another image, which somebody put there; it is not moved")
+	case class == Unavailable, class == RateLimited:
+		return false, err
+	default:
+		return err == nil, nil
+	}
+}
+
+// copying is one copy under way.
+type copying struct {
+	*Client
+
+	source, target *end
+	copied         *Copied
+
+	// manifests and blobs that are at the target for certain.
+	manifests, blobs map[string]bool
+	// order of the manifests.
+	order     []string
+	referrers int
+}
+
+// end is one side of a copy: a repository under one credential. The source's is only
+// read, whatever a writer could do.
+type end struct {
+	*writer
+
+	question
+}
+
+// asking is the question in other words, for errors.
+func (e *end) asking(op string) question {
+	q := e.question
+	q.op = op
+	return q
+}
+
+// reading is the question for a manifest or blob of the repository.
+func (e *end) reading(digest string) question {
+	return e.asking("reading " + path(e.ref) + "@" + reference.ShortDigest(digest))
+}
+
+// image copies everything, from the first question to the kept tag.
+func (r *copying) image(ctx context.Context, source, target question, digest string) error {
+	var err error
+	if r.target, err = r.open(ctx, target, transport.PushScope, func(ctx context.Context, e *end) error {
+		return e.tryUpload(ctx, e.question)
+	}); err != nil {
+		return err
+	}
+	var image content
+	if r.source, err = r.open(ctx, source, transport.PullScope, func(ctx context.Context, e *end) error {
+		var err error
+		image, err = e.get(ctx, e.question, e.repository.Digest(digest))
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := r.tree(ctx, digest, image, 0); err != nil {
+		return err
+	}
+	for _, of := range r.order { // as long as it is now: what is attached gets into it, too
+		if err := r.attached(ctx, of); err != nil {
+			return err
+		}
+	}
+	_, err = r.put(ctx, r.target.question, target.ref.Tag, image)
+	return err
+}
+
+// open begins one side, with its first request.
+func (c *Client) open(ctx context.Context, q question, scope string, first func(context.Context, *end) error) (*end, error) {
+	var e *end
+	err := c.bounded(ctx, q, func(ctx context.Context) error {
+		w, err := c.begin(ctx, q, scope)
+		if err != nil {
+			return err
+		}
+		e = &end{writer: w, question: q}
+		return first(ctx, e)
+	})
+	return e, err
+}
+
+// begin is a session under a scope of the repository.
+func (c *Client) begin(ctx context.Context, q question, scope string) (*writer, error) {
+	if scope == transport.PushScope {
+		return c.writer(ctx, q)
+	}
+	repository, err := c.repository(q.ref)
+	if err != nil {
+		return nil, q.invalid("the repository's name cannot be used")
+	}
+	auth, _, err := q.auth.authenticator(ctx, q.ref)
+	if err != nil {
+		return nil, err
+	}
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport, []string{repository.Scope(scope)})
+	if err != nil {
+		return nil, err
+	}
+	puller, err := remote.NewPuller(remote.WithTransport(authorized))
+	if err != nil {
+		return nil, err
+	}
+	return &writer{
+		session:    session{puller: puller},
+		repository: repository,
+		client:     http.Client{Transport: authorized, CheckRedirect: q.onward},
+	}, nil
+}
+
+// maxRedirects is net/http's own bound.
+const maxRedirects = 10
+
+// onward lets a source send on to where it keeps its blobs. A registry that is out on
+// the Internet has none at a private address.
+func (q question) onward(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return q.invalid(fmt.Sprintf("it redirects more than %d times", maxRedirects))
+	}
+	return q.elsewhere(req.URL.Host)
+}
+
+// elsewhere is an error where a registry must not send a client on to a host.
+func (q question) elsewhere(host string) error {
+	if host != q.host() && IsPrivate(host) && !IsPrivate(q.host()) {
+		return q.invalid("it sends clients on to a private address")
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// blob sees to it that a config or layer is at the target.
+func (r *copying) blob(ctx context.Context, d descriptor) error {
+	if r.blobs[d.Digest] {
+		return nil
+	}
+	if len(r.blobs) == maxCopiedBlobs {
+		return r.source.invalid(fmt.Sprintf("more than %d layers belong to it; they are not copied", maxCopiedBlobs))
+	}
+	there, err := r.hasBlob(ctx, d)
+	if err != nil {
+		return err
+	}
+	if !there {
+		upload, err := r.beginUpload(ctx, d)
+		if err != nil {
+			return err
+		}
+		if upload != nil {
+			if err := r.send(ctx, d, upload); err != nil {
+				return err
+			}
+		}
+	}
+	r.blobs[d.Digest] = true
+	return nil
+}
+
+// hasBlob asks the target. A redirect to where blobs are kept is a yes.
+func (r *copying) hasBlob(ctx context.Context, d descriptor) (bool, error) {
+	there := false
+	err := r.exchange(ctx, r.target, r.target.question, http.MethodHead, r.target.address("blobs/"+d.Digest), nil, func(resp *http.Response) error {
+		there = resp.StatusCode < http.StatusBadRequest && !isHTML(resp.Header.Get("Content-Type"))
+		if there {
+			return nil
+		}
+		return transport.CheckError(resp, http.StatusOK, http.StatusNotFound)
+	})
+	return there, err
+}
+
+// beginUpload begins an upload, and says where to. Within one registry it asks first
+// to take the blob from the source's repository, by OCI distribution-spec, "Mounting a
+// blob from another repository"; where that is done there is nothing to upload.
+func (r *copying) beginUpload(ctx context.Context, d descriptor) (*url.URL, error) {
+	if r.source.host() == r.target.host() && r.source.ref.Repository != r.target.ref.Repository {
+		mount := url.Values{"mount": {d.Digest}, "from": {path(r.source.ref)}}
+		upload, err := r.postUpload(ctx, "?"+mount.Encode())
+		if class := ClassOf(err); err == nil || class == Unavailable || class == RateLimited {
+			return upload, err
+		}
+		// Some registries refuse what others only do not do, for instance where the
+		// credential may not read the source's repository.
+	}
+	return r.postUpload(ctx, "")
+}
+
+func (r *copying) postUpload(ctx context.Context, query string) (*url.URL, error) {
+	q := r.target.question
+	var upload *url.URL
+	err := r.exchange(ctx, r.target, q, http.MethodPost, r.target.address("blobs/uploads/")+query, nil, func(resp *http.Response) error {
+		if resp.StatusCode == http.StatusCreated && query != "" {
+			return nil
+		}
+		if err := transport.CheckError(resp, http.StatusAccepted); err != nil {
+			return err
+		}
+		var err error
+		upload, err = uploadAddress(q, resp.Request.URL, resp.Header.Get("Location"))
+		return err
+	})
+	return upload, err
+}
+
+// uploadAddress is where a registry wants an upload to go. That may be another host; a
+// way back to plain HTTP, or to where the client can get and others cannot, it may not be.
+func uploadAddress(q question, registry *url.URL, location string) (*url.URL, error) {
+	upload, err := registry.Parse(location)
+	if err != nil || location == "" || upload.User != nil || upload.Scheme != registry.Scheme {
+		return nil, q.invalid("it does not say where to upload to, or nowhere that could be used")
+	}
+	if strings.EqualFold(upload.Host, registry.Host) {
+		return upload, nil
+	}
+	return upload, q.elsewhere(upload.Host)
+}
+
+// send streams a blob from the source to an upload: OCI distribution-spec, "POST then
+// PUT". What was sent of one that fails is given up, so that it takes no room.
+func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error {
+	err := r.stream(ctx, d, upload)
+	if err == nil {
+		r.copied.Blobs++
+		r.copied.Bytes += d.Size
+		return nil
+	}
+	_ = r.bounded(context.WithoutCancel(ctx), r.target.question, func(ctx context.Context) error {
+		r.target.giveUp(ctx, upload, upload.String())
+		return nil
+	})
+	return err
+}
+
+func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) error {
+	p := r.pace(ctx)
+	defer p.stop()
+	body, err := r.fetch(p, d)
+	if err != nil {
+		return r.whyStopped(p, err)
+	}
+	defer func() { _ = body.Close() }()
+	if err = r.upload(p, d, upload, body); err != nil {
+		if failed := body.failed.Load(); failed != nil {
+			err = failed
+		}
+		return r.whyStopped(p, err)
+	}
+	return nil
+}
+
+// whyStopped is the error of a stream: that nothing moved, and at whose end, or what it
+// is given.
+func (r *copying) whyStopped(p *pace, err error) error {
+	stalled := func(e *end) error {
+		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", p.patience)}
+	}
+	switch cause := context.Cause(p.ctx); {
+	case errors.Is(cause, errSourceStalled):
+		return stalled(r.source)
+	case errors.Is(cause, errTargetStalled):
+		return stalled(r.target)
+	default:
+		return err
+	}
+}
+
+// upload sends a blob's bytes to where the target wants them.
+func (r *copying) upload(p *pace, d descriptor, upload *url.URL, body *blobBody) error {
+	q := r.target.question
+	ctx, w := withWitness(p.ctx)
+	to := *upload
+	query := to.Query()
+	query.Set("digest", d.Digest)
+	to.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), body)
+	if err != nil {
+		return classify(ctx, q.host(), q.op, err, w.sighting())
+	}
+	req.ContentLength = d.Size
+	req.Header.Set("Content-Type", "application/octet-stream")
+	resp, err := r.target.client.Do(req)
+	if err != nil {
+		return classify(ctx, q.host(), q.op, err, w.sighting())
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusNoContent); err != nil {
+		return classify(ctx, q.host(), q.op, err, w.sighting())
+	}
+	if isHTML(resp.Header.Get("Content-Type")) {
+		return q.invalid("it answers with a web page")
+	}
+	return nil
+}
+
+// blobLimitKey is where a request says that its answer may be larger than any manifest.
+type blobLimitKey struct{}
+
+// bodyLimit is the most that is read of an answer, in bytes: maxBody, or what a copy
+// expects of a blob by the word of its manifest.
+func bodyLimit(ctx context.Context) int64 {
+	limit, _ := ctx.Value(blobLimitKey{}).(int64)
+	return max(limit, maxBody)
+}
+
+// fetch begins to read a blob.
+func (r *copying) fetch(p *pace, d descriptor) (*blobBody, error) {
+	q := r.source.reading(d.Digest)
+	hasher, err := hasherFor(d.Digest)
+	if err != nil {
+		return nil, q.invalid("the digest of the layer is of an unknown kind")
+	}
+	// One byte more than is expected: that a blob is too long is said in its own words.
+	ctx, w := withWitness(context.WithValue(p.ctx, blobLimitKey{}, d.Size+1))
+	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
+	if err != nil {
+		return nil, failed(err)
+	}
+	resp, err := r.source.client.Do(req)
+	if err != nil {
+		return nil, failed(err)
+	}
+	err = transport.CheckError(resp, http.StatusOK)
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		err = q.invalid("it has the image, and not this layer of it")
+	case err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size:
+		err = q.invalid("the layer does not have the size that its manifest says")
+	}
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, failed(err)
+	}
+	p.moved()
+	return &blobBody{ReadCloser: resp.Body, question: q, size: d.Size, digest: d.Digest, hash: hasher, pace: p, classify: failed}, nil
+}

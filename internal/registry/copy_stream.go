@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"hash"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// A layer may take hours; what it must not do is to stand still. The times are
+// multiples of what a registry has for one answer: a minute, and five, by default.
+const (
+	stallFactor  = 2
+	commitFactor = 10
+)
+
+var (
+	errSourceStalled = errors.New("the source sends nothing")
+	errTargetStalled = errors.New("the target takes nothing")
+)
+
+// pace ends a stream that stands still: for a minute while bytes flow, and for five
+// after the last one, when the registry looks at the whole and puts it where it belongs.
+type pace struct {
+	ctx      context.Context //nolint:containedctx // both ends of the stream end with it
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer
+	patience time.Duration
+	// reading is set while the source is waited for.
+	reading atomic.Bool
+}
+
+func (c *Client) pace(ctx context.Context) *pace {
+	p := &pace{patience: stallFactor * c.timeout}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	p.reading.Store(true)
+	p.timer = time.AfterFunc(p.patience, func() {
+		if p.reading.Load() {
+			p.cancel(errSourceStalled)
+		} else {
+			p.cancel(errTargetStalled)
+		}
+	})
+	return p
+}
+
+// begin says that the source is waited for, and for how long already does not change.
+func (p *pace) begin() { p.reading.Store(true) }
+
+// moved says that something came from the source, and the target is waited for.
+func (p *pace) moved() {
+	p.reading.Store(false)
+	p.timer.Reset(p.patience)
+}
+
+// complete says that everything came from the source.
+func (p *pace) complete() {
+	p.reading.Store(false)
+	p.timer.Reset(p.patience / stallFactor * commitFactor)
+}
+
+func (p *pace) stop() {
+	p.timer.Stop()
+	p.cancel(nil)
+}
+
+// blobBody is a blob on its way through. It hands the last bytes over once the digest
+// is right, and not a byte more than the manifest says.
+type blobBody struct {
+	io.ReadCloser
+
+	question question // what errors say was asked
+	size     int64
+	digest   string
+	hash     hash.Hash
+	pace     *pace
+	// classify makes an *Error of what reading failed with.
+	classify func(error) *Error
+
+	got    int64
+	ended  bool
+	failed atomic.Pointer[Error]
+}
+
+// Read implements io.Reader.
+func (b *blobBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	b.pace.begin()
+	n, err := b.ReadCloser.Read(p)
+	b.got += int64(n)
+	_, _ = b.hash.Write(p[:n])
+	switch {
+	case b.got > b.size:
+		return 0, b.fail(b.question.invalid("the layer is longer than its manifest says"))
+	case b.got == b.size && digestString(b.digest, b.hash) != b.digest:
+		return 0, b.fail(b.question.invalid("the layer does not have the digest that its manifest says"))
+	case b.got == b.size:
+		b.ended = true
+		b.pace.complete()
+		return n, nil
+	case errors.Is(err, io.EOF):
+		return 0, b.fail(b.classify(io.ErrUnexpectedEOF))
+	case err != nil:
+		return 0, b.fail(b.classify(err))
+	case n > 0:
+		b.pace.moved()
+	}
+	return n, nil
+}
+
+func (b *blobBody) fail(err *Error) error {
+	b.failed.Store(err)
+	return err
+}
