@@ -24,10 +24,12 @@ type Parts struct {
 	Client client.Client
 	// Poller tells what tags show.
 	Poller imagelineage.Poller
-	// News from the poller: a lineage whose answer changed.
-	News source.Source
+	// News wake the lineages for which the poller has an answer, or a copy was made.
+	News []source.Source
 	// Registry confirms and publishes images.
 	Registry imagelineage.Registry
+	// Copies are made for spec.mirror.
+	Copies imagelineage.Copies
 	// Runs creates and deletes PipelineRuns.
 	Runs imagelineage.Runs
 	// Clock is the time of decisions.
@@ -47,11 +49,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 	// Decides, builds, publishes, and writes the status of every lineage.
 	lineages := &imagelineage.Reconciler{
 		Client: parts.Client, Live: mgr.GetAPIReader(),
-		Poller: parts.Poller, Registry: parts.Registry, Runs: parts.Runs,
+		Poller: parts.Poller, Registry: parts.Registry, Copies: parts.Copies, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
 		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
 	}
-	if err := lineages.SetupWithManager(mgr, parts.News); err != nil {
+	if err := lineages.SetupWithManager(mgr, parts.News...); err != nil {
 		return err
 	}
 

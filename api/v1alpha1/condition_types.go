@@ -59,6 +59,8 @@ const (
 	ReasonBuilding = "Building"
 	// ReasonPublishing: the run's image is being put under the tag.
 	ReasonPublishing = "Publishing"
+	// ReasonMirroring: a new digest is being copied into spec.mirror.
+	ReasonMirroring = "Mirroring"
 	// ReasonRollingOut: workloads are on their way to the current digest.
 	ReasonRollingOut = "RollingOut"
 	// ReasonAncestorOutdated: an ancestor is rebuilt first.

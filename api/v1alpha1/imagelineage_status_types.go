@@ -205,6 +205,12 @@ type Revision struct {
 	// +kubebuilder:validation:MaxLength=512
 	Reference string `json:"reference"`
 
+	// mirror is the copy in spec.mirror, as repository:tag@digest.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=640
+	Mirror string `json:"mirror,omitempty"`
+
 	// origin says how the revision came about.
 	//
 	// +required
@@ -285,6 +291,13 @@ type BuiltFrom struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=384
 	Reference string `json:"reference"`
+
+	// mirror is the copy that the build was pinned to, as repository:tag@digest, where
+	// the parent has one.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=640
+	Mirror string `json:"mirror,omitempty"`
 
 	// digest that the build was pinned to.
 	//

@@ -62,6 +62,8 @@ type ImageLineageList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.tags) || self.image.matches('^[^@]*[^/:@]:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="spec.image must name a tag: write repository:tag, or say in spec.tags which tags count"
 // +kubebuilder:validation:XValidation:rule="!has(self.tags) || !self.image.matches('[^/:@]:[^/]*$')",message="spec.tags chooses the tag: write spec.image without one"
 // +kubebuilder:validation:XValidation:rule="!has(self.tags) || !has(self.build)",message="spec.tags is for images that somebody else builds: remove it, or spec.build"
+// +kubebuilder:validation:XValidation:rule="!has(self.mirror) || !has(self.from)",message="spec.mirror is for images that are followed: remove it, or spec.from"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollout) || !has(self.rollout.useMirror) || !self.rollout.useMirror || has(self.mirror)",message="rollout.useMirror needs spec.mirror"
 // +kubebuilder:validation:XValidation:rule="!has(self.poll) || !has(self.poll.minAge) || !has(self.from)",message="poll.minAge is for images that are followed: remove it, or spec.from"
 type ImageLineageSpec struct {
 	// image is the reference that moves: repository:tag, or with spec.tags the
@@ -84,6 +86,13 @@ type ImageLineageSpec struct {
 	//
 	// +optional
 	Poll *Poll `json:"poll,omitempty"`
+
+	// mirror has each digest that is taken copied into a repository of your own, with
+	// all of its platforms and its signatures, before it is current. Children are
+	// built on the copy, so that nothing that happens to the original breaks a build.
+	//
+	// +optional
+	Mirror *Mirror `json:"mirror,omitempty"`
 
 	// pullSecrets are credentials for reading the image and its implicit
 	// parents. Without any, registries are read anonymously.
@@ -216,6 +225,24 @@ type Poll struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Platforms []Platform `json:"platforms,omitempty"`
+}
+
+// Mirror says where copies of an image are kept.
+type Mirror struct {
+	// image is the repository to copy to, without a tag: each digest is kept under a
+	// tag of its own, TAG-DIGEST, and nothing there is ever deleted.
+	//
+	// +required
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[^/:@]:[^/]*$') && !self.contains('@')",message="mirror.image must be a repository without a tag or digest: each digest is kept under a tag of its own"
+	Image ImageReference `json:"image"`
+
+	// pushSecrets are credentials for writing there. By default the pullSecrets.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	PushSecrets []SecretReference `json:"pushSecrets,omitempty"`
 }
 
 // AllowedChildren says which lineages may be built on this one.
@@ -413,6 +440,12 @@ type Rollout struct {
 	//
 	// +required
 	Mode RolloutMode `json:"mode"`
+
+	// useMirror has workloads pull from spec.mirror. Without it each keeps the
+	// repository that it names, the original or the mirror.
+	//
+	// +optional
+	UseMirror bool `json:"useMirror,omitempty"`
 }
 
 // RolloutMode says whether workloads are moved.

@@ -33,6 +33,8 @@ type Reconciler struct {
 	Poller Poller
 	// Registry confirms what runs pushed, and publishes it.
 	Registry Registry
+	// Copies are made for spec.mirror.
+	Copies Copies
 	// Runs creates and deletes PipelineRuns.
 	Runs Runs
 	// Events are told through it.

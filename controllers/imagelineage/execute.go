@@ -60,6 +60,13 @@ func attemptOf(s plan.Snapshot, step plan.Step) attempt {
 // do does the step.
 func (r *Reconciler) do(ctx context.Context, s plan.Snapshot, p plan.Plan) (plan.Outcome, error) {
 	switch step := p.Step.(type) {
+	case plan.Accept:
+		if step.Mirror {
+			return r.mirror(s, step.Revision), nil
+		}
+		return plan.Outcome{Done: true, At: s.Now}, nil
+	case plan.Mirror:
+		return r.mirror(s, step.Revision), nil
 	case plan.Create:
 		return r.create(ctx, s, step.Build)
 	case plan.Publish:

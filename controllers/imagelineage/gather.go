@@ -29,6 +29,7 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	err := r.Client.Get(ctx, name, l)
 	if apierrors.IsNotFound(err) || err == nil && !l.DeletionTimestamp.IsZero() {
 		r.Poller.Forget(name)
+		r.Copies.Forget(name)
 		r.written.forget(name)
 		r.memory.forget(name)
 		r.builds.leave(name)
@@ -208,11 +209,11 @@ func (r *Reconciler) gatherUse(ctx context.Context, s *plan.Snapshot) error {
 // with its repository, and the lineages that have the same repository there.
 func (r *Reconciler) gatherWorkloads(ctx context.Context, s *plan.Snapshot) error {
 	var err error
-	s.Claimants, err = index.Claimants(ctx, r.Client, s.Lineage.Namespace, []string{s.Reference.Repository})
+	s.Claimants, err = index.Claimants(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
 	if err != nil {
 		return err
 	}
-	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, s.Reference.Repository)
+	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		w.Refused = r.Refusals.Of(index.WorkloadKey{Kind: w.Kind, NamespacedName: types.NamespacedName{Namespace: w.Namespace, Name: w.Name}}).Why

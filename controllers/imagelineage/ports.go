@@ -45,6 +45,14 @@ type Registry interface {
 	Publish(ctx context.Context, ref reference.Reference, digest, expected string, keychain registry.Keychain) (registry.Published, error)
 }
 
+// Copies are made of digests, in the background.
+type Copies interface {
+	// Ensure asks for a copy, and tells how far it is.
+	Ensure(owner types.NamespacedName, request registry.CopyRequest) registry.CopyState
+	// Forget drops all requests of an owner.
+	Forget(owner types.NamespacedName)
+}
+
 // Runs creates and deletes PipelineRuns.
 type Runs interface {
 	// Create makes a run; one that exists already is a success.

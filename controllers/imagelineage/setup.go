@@ -36,7 +36,7 @@ const concurrency = 8
 // SetupWithManager starts the controller. A lineage is looked at when it changes,
 // when one that it is built on changes, when its runs, workloads or pods change,
 // and when the registry has news.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) error {
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news ...source.Source) error {
 	c := r.Client
 	r.builds.limit = r.MaxConcurrentBuilds
 	r.runsListed = func(ctx context.Context) bool {
@@ -56,8 +56,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news source.Source) erro
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.PlainRepositories))).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podsLineages(c, index.Repositories)), builder.WithPredicates(troubleChanged())).
 		WatchesMetadata(namespaceObject(), handler.EnqueueRequestsFromMapFunc(inNamespace(c)), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(news).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: index.Retries[reconcile.Request]()})
+	for _, source := range news {
+		b = b.WatchesRawSource(source)
+	}
 	for _, kind := range index.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(workloadsLineages(c)))
 	}

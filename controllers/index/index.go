@@ -41,11 +41,9 @@ func Kinds() []client.Object {
 // Setup registers the indexes. It is called once, before the cache starts.
 func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 	lineages := map[string]client.IndexerFunc{
-		byReference: func(o client.Object) []string { return referenceOf(o, reference.Reference.Name) },
-		byRepository: func(o client.Object) []string {
-			return referenceOf(o, func(r reference.Reference) string { return r.Repository })
-		},
-		byParent: parentsOf,
+		byReference:  referenceOf,
+		byRepository: repositoriesOf,
+		byParent:     parentsOf,
 	}
 	for field, values := range lineages {
 		if err := indexer.IndexField(ctx, &v1alpha1.ImageLineage{}, field, values); err != nil {
@@ -60,7 +58,15 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-func referenceOf(o client.Object, part func(reference.Reference) string) []string {
+func repositoriesOf(o client.Object) []string {
+	l, ok := o.(*v1alpha1.ImageLineage)
+	if !ok {
+		return nil
+	}
+	return plan.Repositories(l)
+}
+
+func referenceOf(o client.Object) []string {
 	l, ok := o.(*v1alpha1.ImageLineage)
 	if !ok {
 		return nil
@@ -69,7 +75,7 @@ func referenceOf(o client.Object, part func(reference.Reference) string) []strin
 	if err != nil {
 		return nil
 	}
-	return []string{part(ref)}
+	return []string{ref.Name()}
 }
 
 func parentsOf(o client.Object) []string {

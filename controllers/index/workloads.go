@@ -45,6 +45,7 @@ func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 	}
 	claimant := plan.Claimant{
 		Name: l.Name, Reference: ref, Tags: tags, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
+		Mirror: plan.MirrorOf(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
 		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
 	}
 	if l.Status.Current != nil {
@@ -53,10 +54,10 @@ func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 	return claimant, true
 }
 
-// Workloads are the workloads of a namespace that mention a repository, with what
-// their pods run.
-func Workloads(ctx context.Context, c client.Reader, namespace, repository string) ([]plan.Workload, error) {
-	found, err := WorkloadNames(ctx, c, namespace, []string{repository})
+// Workloads are the workloads of a namespace that mention one of the repositories, with
+// what their pods run.
+func Workloads(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]plan.Workload, error) {
+	found, err := WorkloadNames(ctx, c, namespace, repositories)
 	if err != nil {
 		return nil, err
 	}

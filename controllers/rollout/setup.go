@@ -48,11 +48,7 @@ func lineagesWorkloads(c client.Reader) handler.TypedMapFunc[client.Object, Requ
 		if !ok {
 			return nil
 		}
-		ref, err := plan.ReferenceOf(l)
-		if err != nil {
-			return nil
-		}
-		return workloads(ctx, c, obj.GetNamespace(), []string{ref.Repository})
+		return workloads(ctx, c, obj.GetNamespace(), plan.Repositories(l))
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/imagelineage/imagelineage/controllers"
 	"github.com/imagelineage/imagelineage/internal/registry"
@@ -106,10 +107,15 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
 	}
+	copier := registry.NewCopier(registry.CopierOptions{Copies: registryClient, Secrets: credentials, Clock: clock})
+	if err := mgr.Add(copier); err != nil {
+		return controllers.Parts{}, fmt.Errorf("adding the copier: %w", err)
+	}
 	return controllers.Parts{
 		Client:   mgr.GetClient(),
 		Poller:   poller,
-		News:     news(poller.Events()),
+		News:     []source.Source{news(poller.Events()), news(copier.Events())},
+		Copies:   copier,
 		Registry: registry.Access{Client: registryClient, Secrets: credentials},
 		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
 		Clock:    clock,

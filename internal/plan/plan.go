@@ -118,17 +118,26 @@ type Busy struct {
 	Message string
 }
 
-// Step is one thing to do. The set is closed: Accept, Prove, Identify, Create,
-// Publish, Restore, End and Prune.
+// Step is one thing to do. The set is closed: Accept, Mirror, Prove, Identify,
+// Create, Publish, Restore, End and Prune.
 type Step interface{ step() }
 
-// Accept makes a digest that the tag shows the current revision. It has no effect
-// outside of the status.
+// Accept makes a digest that the tag shows, or showed, the current revision. It has no
+// effect outside of the status, but that of Mirror.
 type Accept struct {
 	// Revision to record.
 	Revision v1alpha1.Revision
 	// Reason is one of the API's reasons, for the Event.
 	Reason string
+	// Mirror is set where the digest has to be in spec.mirror before it is current.
+	Mirror bool
+}
+
+// Mirror copies the current image into spec.mirror, where it was taken before there
+// was one.
+type Mirror struct {
+	// Revision to copy.
+	Revision v1alpha1.Revision
 }
 
 // Prove records what the current image was built from, which was not known when
@@ -185,6 +194,7 @@ type Prune struct {
 }
 
 func (Accept) step()   {}
+func (Mirror) step()   {}
 func (Prove) step()    {}
 func (Identify) step() {}
 func (Create) step()   {}
@@ -209,6 +219,8 @@ type Outcome struct {
 	Output
 	// Superseded is true where somebody else had moved the tag.
 	Superseded bool
+	// Copy is where the copy in spec.mirror is, as repository:tag@digest.
+	Copy string
 	// At is when the effect had ended.
 	At time.Time
 	// Problem is what a person has to mend, where the step was refused.

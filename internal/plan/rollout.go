@@ -24,7 +24,7 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 		if claim.by == nil || !claim.by.Acts || assess(w, c, claim) != containerDrifted {
 			continue
 		}
-		to := claim.by.target()
+		to := claim.by.target(claim.ref)
 		changes = append(changes, ImageChange{Container: c, To: to, Memory: Remembered{
 			Lineage: claim.by.Name, From: c.Image, To: to,
 			Revision: claim.by.Current.Revision, Healthy: w.Health == Healthy,
@@ -33,8 +33,12 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 	return changes
 }
 
-// target is what a container of the lineage is moved to.
-func (c Claimant) target() string {
+// target is what a container of the lineage is moved to. It keeps its repository,
+// unless workloads are to use the mirror.
+func (c Claimant) target(from reference.Reference) string {
+	if c.Current.Mirror != "" && (c.UseMirror || from.Repository == c.Mirror.Repository) {
+		return c.Current.Mirror
+	}
 	if c.Tags == nil {
 		return c.Reference.TaggedPinned(string(c.Current.Digest))
 	}
@@ -72,12 +76,13 @@ func claimOf(c Container, claimants []Claimant) claim {
 	var matching, sharing []*Claimant
 	for i := range claimants {
 		candidate := &claimants[i]
-		if candidate.Reference.Repository != ref.Repository {
+		mirrored := candidate.Mirror.Repository == ref.Repository
+		if candidate.Reference.Repository != ref.Repository && !mirrored {
 			continue
 		}
 		sharing = append(sharing, candidate)
-		byTag := ref.Tag != "" && candidate.claims(ref.Tag)
-		byDigest := ref.Tag == "" && findDigest(candidate.History, v1alpha1.Digest(ref.Digest)) != nil
+		byTag := ref.Tag != "" && !mirrored && candidate.claims(ref.Tag)
+		byDigest := (ref.Tag == "" || mirrored && ref.Digest != "") && findDigest(candidate.History, v1alpha1.Digest(ref.Digest)) != nil
 		if byTag || byDigest {
 			matching = append(matching, candidate)
 		}
@@ -134,9 +139,12 @@ func assess(w Workload, c Container, claim claim) containerState {
 	}
 	switch digest {
 	case current.Digest:
+		if claim.by.UseMirror && current.Mirror != "" && claim.ref.Repository != claim.by.Mirror.Repository {
+			return containerDrifted
+		}
 		return containerCurrent
 	case "":
-		return assessPlainTag(w, c, *claim.by)
+		return assessPlainTag(w, c, claim.ref, *claim.by)
 	}
 	older := findDigest(claim.by.History, digest)
 	switch {
@@ -153,7 +161,7 @@ func assess(w Workload, c Container, claim claim) containerState {
 
 // assessPlainTag looks at what the pods of a plain tag run: where it is the
 // current digest already, a patch would only restart them.
-func assessPlainTag(w Workload, c Container, by Claimant) containerState {
+func assessPlainTag(w Workload, c Container, ref reference.Reference, by Claimant) containerState {
 	if w.Health == Pending && len(c.Running) == 0 && !c.Unreported {
 		return containerCurrent
 	}
@@ -164,7 +172,7 @@ func assessPlainTag(w Workload, c Container, by Claimant) containerState {
 			continue
 		}
 		if known != nil || !foreign(by, c.Newest) {
-			return drifted(c, w, by)
+			return drifted(c, ref, w, by)
 		}
 		unknown = true
 	}
@@ -180,9 +188,9 @@ func assessPlainTag(w Workload, c Container, by Claimant) containerState {
 
 // drifted is true drift, unless somebody took back the very revision that we
 // wrote: trying again would be a fight, and restart the pods with every round.
-func drifted(c Container, w Workload, by Claimant) containerState {
+func drifted(c Container, ref reference.Reference, w Workload, by Claimant) containerState {
 	memory, ok := w.Remembered[c.Name]
-	if ok && memory.Lineage == by.Name && memory.To == by.target() && c.SetBy != v1alpha1.RolloutFieldManager {
+	if ok && memory.Lineage == by.Name && memory.To == by.target(ref) && c.SetBy != v1alpha1.RolloutFieldManager {
 		return containerHeld
 	}
 	return containerDrifted

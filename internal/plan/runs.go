@@ -178,6 +178,7 @@ func builtFrom(parents []Parent) []v1alpha1.BuiltFrom {
 		out = append(out, v1alpha1.BuiltFrom{
 			Name: p.Name, Reference: p.Reference.Name(),
 			Digest: p.Current.Digest, Identities: []v1alpha1.Identity{p.Current.Identity},
+			Mirror: p.Current.Mirror,
 		})
 	}
 	return out

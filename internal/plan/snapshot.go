@@ -141,6 +141,8 @@ type ParentCurrent struct {
 	Accepted time.Time
 	// Roots of that image; of a root itself, the root.
 	Roots []v1alpha1.Root
+	// Mirror is the copy to build on, as repository:tag@digest; empty without one.
+	Mirror string
 }
 
 // Observation is what the registry says of a tag.
@@ -361,6 +363,10 @@ type Claimant struct {
 	Reference reference.Reference
 	// Tags are those that the lineage claims; nil where that is the reference's own.
 	Tags *TagRule
+	// Mirror is the repository of the copies; zero without one.
+	Mirror reference.Reference
+	// UseMirror is true where workloads are moved to the copies.
+	UseMirror bool
 	// Acts is true where its rollout mode is Patch and it is not suspended.
 	Acts bool
 	// Current revision; nil while there is none.

@@ -32,7 +32,7 @@ func (d *decision) believeTag() bool {
 	}
 	current := d.subject.current()
 	if current != nil && current.Digest == o.Digest && current.Tag == d.Tag {
-		return d.withdraw() || d.identify() || d.prove()
+		return d.withdraw() || d.identify() || d.mirror() || d.prove()
 	}
 	if d.Stale() {
 		return false
@@ -159,7 +159,7 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		revision.BuiltFrom, revision.Roots = proven(f.Base, d.Parents)
 	}
 	d.busy(reason, "%s is %s now", d.Watched().Name(), reference.ShortDigest(string(revision.Digest)))
-	return Accept{Revision: revision, Reason: reason}
+	return Accept{Revision: revision, Reason: reason, Mirror: d.Lineage.Spec.Mirror != nil}
 }
 
 // runThatMade is the newest run whose image a digest is: it was published, and the

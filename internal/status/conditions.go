@@ -74,7 +74,7 @@ func setResolved(status *v1alpha1.ImageLineageStatus, p plan.Plan, set func(stri
 
 // summarize is the table of design §3, first match first.
 func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut) summary {
-	_, accepted := p.Step.(plan.Accept)
+	_, accepts := p.Step.(plan.Accept)
 	busy := busyWith(p, o)
 	switch {
 	case o.Problem != nil && !o.Refused:
@@ -85,7 +85,7 @@ func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut
 		return ready(p.Hold.Reason, p.Hold.Message)
 	case busy.Reason != "":
 		return reconciling(busy.Reason, busy.Message)
-	case s.Lineage.Status.Current == nil && !accepted:
+	case s.Lineage.Status.Current == nil && !(accepts && o.Done):
 		return reconciling(v1alpha1.ReasonResolving, "waiting for the first image")
 	case rolledOut.failed:
 		return stalled(rolledOut.reason, rolledOut.message)

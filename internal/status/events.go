@@ -80,6 +80,9 @@ func began(before, after v1alpha1.ImageLineageStatus, kind string) *metav1.Condi
 func stepEvent(p plan.Plan, o plan.Outcome) *Event {
 	switch step := p.Step.(type) {
 	case plan.Accept:
+		if !o.Done {
+			return nil
+		}
 		return &Event{Reason: step.Reason, Message: fmt.Sprintf("revision %d is %s", step.Revision.Revision, step.Revision.Reference)}
 	case plan.Create:
 		if o.Done {

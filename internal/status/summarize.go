@@ -109,7 +109,15 @@ func runStatus(before *v1alpha1.RunStatus, run plan.Run) *v1alpha1.RunStatus {
 func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o plan.Outcome) {
 	switch step := p.Step.(type) {
 	case plan.Accept:
-		become(status, step.Revision)
+		if o.Done {
+			step.Revision.Mirror = o.Copy
+			become(status, step.Revision)
+		}
+	case plan.Mirror:
+		if o.Done {
+			status.Current.Mirror = o.Copy
+			keepCurrent(status)
+		}
 	case plan.Prove:
 		prove(status, step)
 	case plan.Identify:
@@ -235,7 +243,7 @@ func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outc
 	if create, ok := p.Step.(plan.Create); ok && o.Done && create.Build.Request != "" {
 		after.Rebuild = create.Build.Request
 	}
-	if accept, ok := p.Step.(plan.Accept); ok && plan.ApproveToken(s.Lineage) == string(accept.Revision.Digest) {
+	if accept, ok := p.Step.(plan.Accept); ok && o.Done && plan.ApproveToken(s.Lineage) == string(accept.Revision.Digest) {
 		after.Approve = plan.ApproveToken(s.Lineage)
 	}
 	if after == (v1alpha1.Handled{}) {

@@ -4,6 +4,7 @@
 package tekton
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -24,7 +25,7 @@ type Variables map[string]string
 //	repository, tag      its parts
 //	output               the revision tag to push to, repository:tag
 //	reasons              why, separated by commas, the headline first
-//	from.NAME.reference  repository@digest of a parent, never a tag
+//	from.NAME.reference  repository@digest of a parent, or of its copy; never a tag
 //	from.NAME.digest     the digest of that
 //	from.NAME.repository the repository of that
 func VariablesOf(ref reference.Reference, b plan.Build) (Variables, error) {
@@ -36,7 +37,7 @@ func VariablesOf(ref reference.Reference, b plan.Build) (Variables, error) {
 		"reasons":    strings.Join(b.Reasons, ","),
 	}
 	for _, parent := range b.BuiltFrom {
-		parsed, err := reference.Parse(parent.Reference)
+		parsed, err := reference.Parse(cmp.Or(parent.Mirror, parent.Reference))
 		if err != nil {
 			return nil, fmt.Errorf("parent %s: %w", parent.Name, err)
 		}

@@ -64,6 +64,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRunNotCreated, on(Reconciling), "the cluster does not let the run be created now: a quota, a missing right, a webhook that does not answer; its message is shown", "mend that; it is tried again every minute"},
 	{v1alpha1.ReasonBuilding, on(Reconciling), "a run is in flight. If Tekton does not begin it the message says so", "`kubectl get pipelineruns`; is Tekton's controller running?"},
 	{v1alpha1.ReasonPublishing, on(Reconciling), "a run succeeded, and its image is being put under the tag", ""},
+	{v1alpha1.ReasonMirroring, on(Reconciling), "a new digest is being copied into `spec.mirror`, and is current once it is there; or the copying fails, and the message says which registry and why", "if it fails: mend that registry, or `mirror.pushSecrets`; it is tried again by itself"},
 	{v1alpha1.ReasonRollingOut, on(Reconciling, Detail, Event), "workloads are on their way to the current image; the message names a container that crashes or cannot be pulled", ""},
 	{v1alpha1.ReasonRolloutRefused, on(Reconciling, Detail), "the cluster does not let the image of a workload be changed: a policy, a missing right; its message is shown", "mend that; it is tried again every minute"},
 

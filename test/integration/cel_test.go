@@ -57,6 +57,7 @@ var validSpecs = map[string]string{
 	"the highest number that a group has": "image: registry.example.com:5000/shop/web\ntags: {pattern: \"build-(\\\\d+)\", order: Numerical}",
 	"a range within a pattern":            "image: debian\ntags: {semver: \">=12\", pattern: \"(.*)-slim\", order: SemVer}",
 	"tags to choose from, tracked":        "image: debian\ntags: {semver: 12.x}\n" + parent,
+	"copies of one's own":                 image + "\nmirror: {image: \"registry.example.com:5000/mirror/web\", pushSecrets: [{name: push}]}\nrollout: {mode: Patch, useMirror: true}",
 	"a digest has to age":                 image + "\npoll: {minAge: 72h}",
 	"what counts as a change":             image + "\npoll: {changeOn: Index}",
 	"platforms that count":                image + "\npoll: {changeOn: Content, platforms: [linux/amd64, linux/arm/v7]}",
@@ -203,6 +204,46 @@ var invalidSpecs = map[string]struct {
 	"an age of what is tracked": {
 		spec: image + "\npoll: {minAge: 1h}\n" + parent,
 		want: []string{"spec: Invalid value: poll.minAge is for images that are followed: remove it, or spec.from"},
+	},
+	"copies under a tag": {
+		spec: image + "\nmirror: {image: \"registry.example.com/mirror/web:1\"}",
+		want: []string{"x"},
+	},
+	"copies by digest": {
+		spec: image + "\nmirror: {image: \"registry.example.com/mirror/web@sha256:" + hex + "\"}",
+		want: []string{"x"},
+	},
+	"copies nowhere": {
+		spec: image + "\nmirror: {image: \"\"}",
+		want: []string{"x"},
+	},
+	"copies of no image": {
+		spec: image + "\nmirror: {}",
+		want: []string{"x"},
+	},
+	"copies too far away": {
+		spec: image + "\nmirror: {image: " + long(385) + "}",
+		want: []string{"x"},
+	},
+	"copies of what is tracked": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web}\n" + parent,
+		want: []string{"x"},
+	},
+	"too many Secrets for copies": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: " + list(9, "{name: s%d}") + "}",
+		want: []string{"x"},
+	},
+	"a Secret for copies twice": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: a}, {name: a}]}",
+		want: []string{"x"},
+	},
+	"a Secret for copies without a name": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: \"\"}]}",
+		want: []string{"x"},
+	},
+	"workloads on copies that are not made": {
+		spec: image + "\nrollout: {mode: Patch, useMirror: true}",
+		want: []string{"x"},
 	},
 	"an interval that is too short": {
 		spec: image + "\npoll: {interval: 9s}",

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package plan
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// mirroring is debian, current at x, and mirrored.
+func mirroring(mirror string, edits ...func(*Snapshot)) Snapshot {
+	l := &v1alpha1.ImageLineage{Spec: v1alpha1.ImageLineageSpec{
+		Image: "docker.io/library/debian:12", Mirror: &v1alpha1.Mirror{Image: "registry.example.com/mirror/debian"},
+	}}
+	r := v1alpha1.Revision{Revision: 1, Digest: x, Mirror: mirror, Identities: IdentityOf(x), Origin: v1alpha1.OriginFollowed}
+	l.Status.Current = &v1alpha1.CurrentRevision{Revision: r}
+	l.Status.History = []v1alpha1.Revision{r}
+	s := Snapshot{
+		Now: now, Lineage: l, Reference: reference.Reference{Repository: "docker.io/library/debian", Tag: "12"},
+		Observation: &Observation{Digest: x, Started: now, Repeats: 1},
+	}
+	for _, edit := range edits {
+		edit(&s)
+	}
+	return s
+}
+
+// TestMirror: what is copied, and when it is current.
+func TestMirror(t *testing.T) {
+	copied := "registry.example.com/mirror/debian:12-x@" + string(x)
+	tests := map[string]struct {
+		snapshot Snapshot
+		want     string
+	}{
+		"a new digest is copied before it is current":               {mirroring(copied, func(s *Snapshot) { s.Observation.Digest = y }), "accept a copy"},
+		"the current one is copied where it is not":                 {mirroring(""), "copy"},
+		"it is copied again where the mirror is another one":        {mirroring("registry.example.com/old/debian:12-x@" + string(x)), "copy"},
+		"once it is there, nothing is done":                         {mirroring(copied), ""},
+		"nothing is copied without a mirror":                        {mirroring("", func(s *Snapshot) { s.Lineage.Spec.Mirror = nil }), ""},
+		"without a mirror a new digest is current at once":          {mirroring("", func(s *Snapshot) { s.Lineage.Spec.Mirror = nil; s.Observation.Digest = y }), "accept"},
+		"nothing is copied while the lineage is suspended":          {mirroring("", func(s *Snapshot) { s.Lineage.Spec.Suspend = true }), ""},
+		"nothing is copied while the registry has not yet answered": {mirroring("", func(s *Snapshot) { s.Observation = nil }), ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			switch step := Compute(tt.snapshot).Step.(type) {
+			case Accept:
+				got = "accept"
+				if step.Mirror {
+					got = "accept a copy"
+				}
+			case Mirror:
+				got = "copy"
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestWorkloadsOfAMirror: both names are known, and each workload keeps its own unless
+// all are to use the mirror.
+func TestWorkloadsOfAMirror(t *testing.T) {
+	debian := reference.Reference{Repository: "docker.io/library/debian", Tag: "12"}
+	mirror := reference.Reference{Repository: "registry.example.com/mirror/debian"}
+	copyOf := func(d v1alpha1.Digest) string { return mirror.WithTag("12-copy").TaggedPinned(string(d)) }
+	older := v1alpha1.Revision{Revision: 1, Digest: x, Mirror: copyOf(x), Identities: IdentityOf(x)}
+	current := v1alpha1.Revision{Revision: 2, Digest: y, Mirror: copyOf(y), Identities: IdentityOf(y)}
+	tests := map[string]struct {
+		image     string
+		useMirror bool
+		want      []string
+	}{
+		"the original moves within its repository":         {image: debian.TaggedPinned(string(x)), want: []string{debian.TaggedPinned(string(y))}},
+		"a copy moves within the mirror":                   {image: copyOf(x), want: []string{copyOf(y)}},
+		"the original moves to the mirror where it should": {image: debian.TaggedPinned(string(x)), useMirror: true, want: []string{copyOf(y)}},
+		"also where it is current":                         {image: debian.TaggedPinned(string(y)), useMirror: true, want: []string{copyOf(y)}},
+		"a current copy stays":                             {image: copyOf(y), useMirror: true},
+		"a current original stays where it may":            {image: debian.TaggedPinned(string(y))},
+		"a bare digest of the mirror is known":             {image: mirror.Pinned(string(x)), want: []string{copyOf(y)}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			claimants := []Claimant{{
+				Name: "debian", Reference: debian, Mirror: mirror, UseMirror: tt.useMirror, Acts: true, ChangeOn: v1alpha1.IdentityIndex,
+				Current: &current, History: []v1alpha1.Revision{current, older},
+			}}
+			w := Workload{Kind: "Deployment", Name: "tool", Health: Healthy, Containers: []Container{{Name: "tool", Image: tt.image}}}
+			var got []string
+			for _, change := range Roll(w, claimants) {
+				got = append(got, change.To)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
