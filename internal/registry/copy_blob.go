@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -137,7 +138,7 @@ func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) err
 // is given.
 func (r *copying) whyStopped(p *pace, err error) error {
 	stalled := func(e *end) error {
-		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", p.patience)}
+		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))}
 	}
 	switch cause := context.Cause(p.ctx); {
 	case errors.Is(cause, errSourceStalled):
@@ -194,8 +195,7 @@ func (r *copying) fetch(p *pace, d descriptor) (*blobBody, error) {
 	if err != nil {
 		return nil, q.invalid("the digest of the layer is of an unknown kind")
 	}
-	// One byte more than is expected: that a blob is too long is said in its own words.
-	ctx, w := withWitness(context.WithValue(p.ctx, blobLimitKey{}, d.Size+1))
+	ctx, w := withWitness(context.WithValue(p.ctx, blobLimitKey{}, d.Size))
 	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
 	if err != nil {

@@ -27,19 +27,23 @@ var (
 // pace ends a stream that stands still: for a minute while bytes flow, and for five
 // after the last one, when the registry looks at the whole and puts it where it belongs.
 type pace struct {
-	ctx      context.Context //nolint:containedctx // both ends of the stream end with it
-	cancel   context.CancelCauseFunc
-	timer    *time.Timer
-	patience time.Duration
+	ctx    context.Context //nolint:containedctx // both ends of the stream end with it
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	// answer is what a registry has for one.
+	answer time.Duration
+	// patience of now, in nanoseconds.
+	patience atomic.Int64
 	// reading is set while the source is waited for.
 	reading atomic.Bool
 }
 
 func (c *Client) pace(ctx context.Context) *pace {
-	p := &pace{patience: stallFactor * c.timeout}
+	p := &pace{answer: c.timeout}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	p.reading.Store(true)
-	p.timer = time.AfterFunc(p.patience, func() {
+	p.patience.Store(int64(stallFactor * p.answer))
+	p.timer = time.AfterFunc(stallFactor*p.answer, func() {
 		if p.reading.Load() {
 			p.cancel(errSourceStalled)
 		} else {
@@ -49,19 +53,19 @@ func (c *Client) pace(ctx context.Context) *pace {
 	return p
 }
 
-// begin says that the source is waited for, and for how long already does not change.
+// begin says that the source is waited for. How long both have does not change by that.
 func (p *pace) begin() { p.reading.Store(true) }
 
 // moved says that something came from the source, and the target is waited for.
-func (p *pace) moved() {
-	p.reading.Store(false)
-	p.timer.Reset(p.patience)
-}
+func (p *pace) moved() { p.wait(stallFactor * p.answer) }
 
 // complete says that everything came from the source.
-func (p *pace) complete() {
+func (p *pace) complete() { p.wait(commitFactor * p.answer) }
+
+func (p *pace) wait(patience time.Duration) {
 	p.reading.Store(false)
-	p.timer.Reset(p.patience / stallFactor * commitFactor)
+	p.patience.Store(int64(patience))
+	p.timer.Reset(patience)
 }
 
 func (p *pace) stop() {
@@ -93,12 +97,10 @@ func (b *blobBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	b.pace.begin()
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.size-b.got)])
 	b.got += int64(n)
 	_, _ = b.hash.Write(p[:n])
 	switch {
-	case b.got > b.size:
-		return 0, b.fail(b.question.invalid("the layer is longer than its manifest says"))
 	case b.got == b.size && digestString(b.digest, b.hash) != b.digest:
 		return 0, b.fail(b.question.invalid("the layer does not have the digest that its manifest says"))
 	case b.got == b.size:
