@@ -106,6 +106,9 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
 	}
+	if _, err := addHooks(mgr, o, hints{poller}, clock); err != nil {
+		return controllers.Parts{}, err
+	}
 	return controllers.Parts{
 		Client:   mgr.GetClient(),
 		Poller:   poller,
