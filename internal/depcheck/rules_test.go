@@ -17,6 +17,7 @@ const (
 	registry    = module + "/internal/registry"
 	tekton      = module + "/internal/tekton"
 	workload    = module + "/internal/workload"
+	hooks       = module + "/internal/hooks"
 )
 
 // Other people's packages. A name stands for the package and all below it.
@@ -76,17 +77,22 @@ var rules = map[string]rule{
 	"the registry port knows no other port": {
 		reason: "ports meet in the controllers only, so that each can be replaced and tested alone",
 		of:     []string{registry},
-		never:  []string{tekton, workload},
+		never:  []string{tekton, workload, hooks},
 	},
 	"the tekton port knows no other port": {
 		reason: "ports meet in the controllers only, so that each can be replaced and tested alone",
 		of:     []string{tekton},
-		never:  []string{registry, workload},
+		never:  []string{registry, workload, hooks},
 	},
 	"the workload port knows no other port": {
 		reason: "ports meet in the controllers only, so that each can be replaced and tested alone",
 		of:     []string{workload},
-		never:  []string{registry, tekton},
+		never:  []string{registry, tekton, hooks},
+	},
+	"the hooks port knows no other port": {
+		reason: "a hint is believed by nobody: what receives it must not be able to ask or act",
+		of:     []string{hooks},
+		never:  []string{registry, tekton, workload, plan, clientGo},
 	},
 	"the lineage controller does not know the rollout controller": {
 		reason: "controllers meet in the API's status, which people can read too",

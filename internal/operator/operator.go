@@ -111,6 +111,9 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err := mgr.Add(copier); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the copier: %w", err)
 	}
+	if _, err := addHooks(mgr, o, hints{poller}, clock); err != nil {
+		return controllers.Parts{}, err
+	}
 	return controllers.Parts{
 		Client:   mgr.GetClient(),
 		Poller:   poller,

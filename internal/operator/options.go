@@ -8,7 +8,10 @@ package operator
 import (
 	"flag"
 	"fmt"
+	"os"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // DefaultMaxConcurrentBuilds keeps a base that moves from filling a cluster with
@@ -32,6 +35,15 @@ type Options struct {
 	// MaxConcurrentBuilds is how many PipelineRuns of all lineages may be live at
 	// once; 0 is any number.
 	MaxConcurrentBuilds int
+	// HooksAddress to receive registries' notifications on, where hooks are
+	// configured; 0 receives none.
+	HooksAddress string
+	// HooksCertDir holds tls.crt and tls.key for them; without it HTTP is spoken.
+	HooksCertDir string
+	// Pod that the operator runs in, as the environment's POD_NAMESPACE and POD_NAME
+	// say. It is labelled while the operator leads, for the Service of the hooks;
+	// without a name it is not.
+	Pod types.NamespacedName
 	// LogDebug logs each decision.
 	LogDebug bool
 }
@@ -48,6 +60,9 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 		return err
 	})
 	flags.IntVar(&o.MaxConcurrentBuilds, "max-concurrent-builds", DefaultMaxConcurrentBuilds, "How many PipelineRuns of all lineages may be live at once; 0 is any number.")
+	flags.StringVar(&o.HooksAddress, "hooks-bind-address", "0", "Address to receive registries' notifications on, such as :8082, where hooks are configured; 0 receives none.")
+	flags.StringVar(&o.HooksCertDir, "hooks-cert-dir", "", "Directory with tls.crt and tls.key for them; without it HTTP is spoken, for an ingress that ends TLS.")
+	o.Pod = types.NamespacedName{Namespace: os.Getenv("POD_NAMESPACE"), Name: os.Getenv("POD_NAME")}
 	flags.BoolVar(&o.LogDebug, "debug", false, "Log each decision.")
 }
 

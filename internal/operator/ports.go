@@ -14,6 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/registry"
 )
 
 // secrets reads Secrets by name, past the cache.
@@ -24,6 +27,15 @@ func (s secrets) Get(ctx context.Context, namespace, name string) (*corev1.Secre
 	secret := &corev1.Secret{}
 	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
 	return secret, err
+}
+
+// hints has the poller check what registries tell of.
+type hints struct{ poller *registry.Poller }
+
+// Hint checks the references that are followed.
+func (h hints) Hint(refs ...reference.Reference) int {
+	h.poller.Check(refs...)
+	return len(refs)
 }
 
 // news wakes the lineages that the poller has an answer for.

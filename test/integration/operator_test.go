@@ -92,8 +92,8 @@ func (w *world) manager(ctx context.Context, life *life, news *wakingSource) (ma
 	parts.Client = mortalClient{parts.Client, life}
 	parts.Runs = mortalRuns{parts.Runs, life}
 	parts.Registry = mortalRegistry{parts.Registry, life}
-	news.Source = parts.News
-	parts.News = news
+	news.Source = parts.News[0]
+	parts.News[0] = news
 	return mgr, controllers.Setup(ctx, mgr, parts)
 }
 
