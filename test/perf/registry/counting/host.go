@@ -46,8 +46,8 @@ type Host struct {
 }
 
 // Start starts a host on a port of the loopback address; it lives until Close.
-func Start() (*Host, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func Start(ctx context.Context) (*Host, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +146,8 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	// An answer is smaller than net/http's buffer, so it leaves after its status is
+	// noted: whoever has an answer finds it here.
 	status := h.answer(w, r, asked, retryAfter)
 	h.mu.Lock()
 	h.noted[place].Status = status
