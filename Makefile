@@ -83,6 +83,16 @@ test-integration: ## Run the tests against a real kube-apiserver and etcd.
 test-e2e: ## Run the stories of test/e2e on a real cluster: KUBECONFIG and REGISTRY, or our own.
 	go run ./hack/e2e
 
+##@ Measure
+
+# Arguments for the benchmark, such as "-scenario idle,moved" or "-lineages 5000".
+BENCH ?=
+
+.PHONY: bench-registry
+bench-registry: ## Measure what the operator asks of registries, and how fast it notices.
+	assets="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}"; \
+	KUBEBUILDER_ASSETS="$$assets" go run ./test/perf/registry $(BENCH)
+
 ##@ Develop
 
 .PHONY: generate
