@@ -65,7 +65,7 @@ func (r *Reconciler) gatherTags(s *plan.Snapshot) {
 	var targets []registry.Target
 	for i, ref := range references(*s) {
 		targets = append(targets, registry.Target{
-			Reference: ref, Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets),
+			CredentialSource: pullCredentials(l), Reference: ref,
 			Interval: plan.Interval(l), Describe: i == 0 && !plan.Followed(l),
 		})
 	}

@@ -48,7 +48,8 @@ type Child struct {
 	Digest string
 }
 
-// Describe reads one manifest or index by its digest, with one GET request.
+// Describe reads one manifest or index by its digest, with one GET request; mirrors
+// are asked first.
 func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest string, auth Keychain) (Description, error) {
 	var raw []byte
 	mediaType := ""
@@ -56,7 +57,7 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 	if err := checkDigest(digest); err != nil {
 		return Description{}, q.invalid("the digest is not one")
 	}
-	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
+	err := c.ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
 		found, err := s.puller.Get(ctx, repository.Digest(digest))
 		if err != nil {
 			return err

@@ -23,14 +23,17 @@ type Asker interface {
 	Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error)
 	// Describe tells what the manifest of a digest says of itself.
 	Describe(ctx context.Context, ref reference.Reference, digest string, auth Keychain) (Description, error)
+	// Narrow keeps of a keychain what counts for a reference; who has an equal Hash
+	// may share the answers.
+	Narrow(ref reference.Reference, auth Keychain) Keychain
 }
 
 // Secrets turns names into keychains; *Credentials is one.
 type Secrets interface {
-	// For is the keychain of the named Secrets of a namespace.
-	For(ctx context.Context, namespace string, names []string) (Keychain, error)
-	// Forget has the named Secrets read anew.
-	Forget(namespace string, names []string)
+	// For is the keychain of a source.
+	For(ctx context.Context, from CredentialSource) (Keychain, error)
+	// Forget has a source read anew.
+	Forget(from CredentialSource)
 }
 
 const (
@@ -58,12 +61,11 @@ type PollerOptions struct {
 
 // Target is a tag that an owner wants checked.
 type Target struct {
+	// CredentialSource to read with; one that names nothing reads anonymously.
+	CredentialSource
+
 	// Reference with a tag.
 	Reference reference.Reference
-	// Namespace of the Secrets.
-	Namespace string
-	// Secrets to pull with, by name; none reads anonymously.
-	Secrets []string
 	// Interval between two checks, plan.DefaultInterval where it is 0. Of several
 	// owners' intervals the shortest counts.
 	Interval time.Duration

@@ -54,6 +54,7 @@ var validSpecs = map[string]string{
 	"polled as often as allowed":      image + "\npoll: {interval: 10s}",
 	"polled at a combined interval":   image + "\npoll: {interval: 1h30m}",
 	"pull secrets":                    image + "\npullSecrets: " + list(8, "{name: s%d}"),
+	"a service account":               image + "\nserviceAccountName: builder.of-images",
 	"children of the same namespace":  image + "\nallowedChildren: {namespaces: {from: Same}}",
 	"children of every namespace":     image + "\nallowedChildren: {namespaces: {from: All}}",
 	"children of selected namespaces": image + "\nallowedChildren: {namespaces: {from: Selector, selector: {matchLabels: {tier: apps}}}}",
@@ -156,6 +157,21 @@ pullSecrets: [{name: ""}]`,
 	"a pull secret with a long name": {
 		spec: image + "\npullSecrets: [{name: " + long(254) + "}]",
 		want: []string{"spec.pullSecrets[0].name: Too long: may not be more than 253 bytes"},
+	},
+	"a service account with an empty name": {
+		spec: image + `
+serviceAccountName: ""`,
+		want: []string{
+			`spec.serviceAccountName: Invalid value: spec.serviceAccountName in body should be at least 1 chars long`,
+		},
+	},
+	"a service account with a name that is none": {
+		spec: image + "\nserviceAccountName: A_b",
+		want: []string{"spec.serviceAccountName: Invalid value: spec.serviceAccountName in body should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"},
+	},
+	"a service account with a long name": {
+		spec: image + "\nserviceAccountName: " + long(254),
+		want: []string{"spec.serviceAccountName: Too long: may not be more than 253 bytes"},
 	},
 	"children without namespaces": {
 		spec: image + "\nallowedChildren: {}",
