@@ -169,7 +169,7 @@ func contentOf(key types.NamespacedName, read *corev1.Secret) pullSecret {
 // unread is the error for an object that could not be read, and may be there.
 func unread(kind string, key types.NamespacedName, err error) *Error {
 	if apierrors.IsForbidden(err) {
-		return readingError(Unauthorized, kind, key, "the operator may not read it: apply config/tenant in its namespace")
+		return readingError(Unauthorized, kind, key, "the operator may not read it: the namespace needs the Role of config/tenant")
 	}
 	return readingError(Unavailable, kind, key, "the cluster's API does not answer")
 }

@@ -191,7 +191,7 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 			wantClass: registry.Unauthorized, wantText: "no Docker configuration",
 		},
 		"a Secret that the operator may not read": {
-			forbidden: "Secret", wantClass: registry.Unauthorized, wantText: "Secret shop/pull: the operator may not read it: apply config/tenant",
+			forbidden: "Secret", wantClass: registry.Unauthorized, wantText: "Secret shop/pull: the operator may not read it: the namespace needs the Role of config/tenant",
 		},
 		"a cluster that does not answer": {down: true, wantClass: registry.Unavailable, wantText: "API does not answer"},
 		"a missing ServiceAccount is named": {
@@ -199,7 +199,7 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 		},
 		"a ServiceAccount that the operator may not read": {
 			account: true, forbidden: "ServiceAccount", wantClass: registry.Unauthorized,
-			wantText: "ServiceAccount shop/builder: the operator may not read it: apply config/tenant",
+			wantText: "ServiceAccount shop/builder: the operator may not read it: the namespace needs the Role of config/tenant",
 		},
 		"a ServiceAccount in a cluster that does not answer": {
 			account: true, down: true, wantClass: registry.Unavailable, wantText: "API does not answer",
