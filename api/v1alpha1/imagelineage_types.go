@@ -103,6 +103,12 @@ type ImageLineageSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	PullSecrets []SecretReference `json:"pullSecrets,omitempty"`
 
+	// serviceAccountName is a ServiceAccount of the lineage's namespace whose
+	// imagePullSecrets are used after pullSecrets, as pods of it would use them.
+	//
+	// +optional
+	ServiceAccountName ObjectName `json:"serviceAccountName,omitempty"`
+
 	// allowedChildren says which lineages may name this one in their from.
 	// By default only those of the same namespace.
 	//
@@ -318,7 +324,7 @@ type Parent struct {
 	LineageRef *LineageReference `json:"lineageRef,omitempty"`
 
 	// image is followed without an object of its own, at this lineage's interval
-	// and with its pullSecrets.
+	// and with its pullSecrets and serviceAccountName.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.contains('@')",message="a parent's image must be a tag that moves, repository:tag, not a digest"
@@ -353,8 +359,8 @@ type Build struct {
 	Results *BuildResults `json:"results,omitempty"`
 
 	// pushSecrets are credentials for putting the built image under the tag.
-	// By default the pullSecrets. The run itself pushes with the credentials of
-	// its own service account.
+	// By default those for reading: pullSecrets and serviceAccountName. The run
+	// itself pushes with the credentials of its own service account.
 	//
 	// +optional
 	// +listType=map

@@ -69,7 +69,7 @@ func (r *Reconciler) created(name types.NamespacedName, err error) (plan.Outcome
 // mayPublish is done where the registry lets us write the tag, as far as it can be told
 // without writing. A build whose image cannot be published is for nothing.
 func (r *Reconciler) mayPublish(ctx context.Context, s plan.Snapshot) (plan.Outcome, error) {
-	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
+	keychain, err := r.Registry.Credentials(ctx, pushCredentials(s.Lineage))
 	if err == nil {
 		err = r.Registry.MayPush(ctx, s.Reference, keychain)
 	}

@@ -99,7 +99,7 @@ func templateProblem(err error) *plan.Problem {
 // else moved the tag meanwhile.
 func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Publish) (plan.Outcome, error) {
 	run := step.Run
-	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
+	keychain, err := r.Registry.Credentials(ctx, pushCredentials(s.Lineage))
 	if err != nil {
 		return r.unpublished(s, err)
 	}
@@ -107,7 +107,7 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Pub
 	if unparsable != nil {
 		return refused("run %s: its annotation %s was changed", run.Name, v1alpha1.OutputAnnotation), nil
 	}
-	pushed, err := r.Registry.Head(ctx, output, keychain)
+	pushed, err := r.Registry.Confirm(ctx, output, keychain)
 	switch {
 	case registry.ClassOf(err) == registry.Absent && !step.Late:
 		return waiting(v1alpha1.ReasonPublishing, outputAgain, "run %s succeeded, and the registry does not show its image at %s yet", run.Name, run.Output), nil
@@ -160,7 +160,7 @@ func elsewhere(run plan.Run) string {
 
 // restore puts the current digest back under a tag that has vanished.
 func (r *Reconciler) restore(ctx context.Context, s plan.Snapshot, digest v1alpha1.Digest) (plan.Outcome, error) {
-	keychain, err := r.Registry.Credentials(ctx, s.Lineage.Namespace, pushSecrets(s.Lineage))
+	keychain, err := r.Registry.Credentials(ctx, pushCredentials(s.Lineage))
 	if err != nil {
 		return r.unpublished(s, err)
 	}
@@ -227,7 +227,7 @@ func (r *Reconciler) unpublished(s plan.Snapshot, err error) (plan.Outcome, erro
 	case "":
 		return plan.Outcome{}, err
 	case registry.Unauthorized, registry.Forbidden:
-		r.Registry.ForgetCredentials(s.Lineage.Namespace, pushSecrets(s.Lineage))
+		r.Registry.ForgetCredentials(pushCredentials(s.Lineage))
 		return plan.Outcome{Again: forbiddenAgain, Problem: &plan.Problem{
 			Reason:  v1alpha1.ReasonPublishForbidden,
 			Message: fmt.Sprintf("%v: name a Secret that may push to %s in spec.build.pushSecrets", err, s.Reference.Repository),
@@ -244,12 +244,19 @@ func refused(format string, args ...any) plan.Outcome {
 	}}
 }
 
-// pushSecrets are the Secrets to publish with: by default those to pull with.
-func pushSecrets(l *v1alpha1.ImageLineage) []string {
-	if l.Spec.Build != nil && len(l.Spec.Build.PushSecrets) > 0 {
-		return secretNames(l.Spec.Build.PushSecrets)
+// pullCredentials are what the lineage's image and its implicit parents are read with.
+func pullCredentials(l *v1alpha1.ImageLineage) registry.CredentialSource {
+	return registry.CredentialSource{
+		Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets), ServiceAccount: string(l.Spec.ServiceAccountName),
 	}
-	return secretNames(l.Spec.PullSecrets)
+}
+
+// pushCredentials are what is published with: by default what is read with.
+func pushCredentials(l *v1alpha1.ImageLineage) registry.CredentialSource {
+	if l.Spec.Build != nil && len(l.Spec.Build.PushSecrets) > 0 {
+		return registry.CredentialSource{Namespace: l.Namespace, Secrets: secretNames(l.Spec.Build.PushSecrets)}
+	}
+	return pullCredentials(l)
 }
 
 func secretNames(refs []v1alpha1.SecretReference) []string {

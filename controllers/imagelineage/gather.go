@@ -75,7 +75,7 @@ const presenceInterval = time.Hour
 // gatherTags says what to check, and reads the last answers.
 func (r *Reconciler) gatherTags(s *plan.Snapshot) {
 	l, owner := s.Lineage, ownerOf(s.Lineage)
-	base := registry.Target{Namespace: l.Namespace, Secrets: secretNames(l.Spec.PullSecrets), Interval: plan.Interval(l)}
+	base := registry.Target{CredentialSource: pullCredentials(l), Interval: plan.Interval(l)}
 	var targets []registry.Target
 	if s.Tags != nil {
 		listing := base

@@ -27,8 +27,7 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 		from = s.Reference.WithTag(revision.Tag)
 	}
 	state := r.Copies.Ensure(ownerOf(l), registry.CopyRequest{
-		From: from, Digest: string(revision.Digest), To: to, Namespace: l.Namespace,
-		ReadSecrets: secretNames(l.Spec.PullSecrets), WriteSecrets: mirrorSecrets(l),
+		From: from, Digest: string(revision.Digest), To: to, Read: pullCredentials(l), Write: mirrorCredentials(l),
 	})
 	short := reference.ShortDigest(string(revision.Digest))
 	switch {
@@ -43,11 +42,11 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 	}
 }
 
-// mirrorSecrets are the Secrets to write to the mirror with: by default those to pull
+// mirrorCredentials are what is written to the mirror with: by default what is read
 // with.
-func mirrorSecrets(l *v1alpha1.ImageLineage) []string {
+func mirrorCredentials(l *v1alpha1.ImageLineage) registry.CredentialSource {
 	if len(l.Spec.Mirror.PushSecrets) > 0 {
-		return secretNames(l.Spec.Mirror.PushSecrets)
+		return registry.CredentialSource{Namespace: l.Namespace, Secrets: secretNames(l.Spec.Mirror.PushSecrets)}
 	}
-	return secretNames(l.Spec.PullSecrets)
+	return pullCredentials(l)
 }

@@ -31,14 +31,14 @@ type Poller interface {
 
 // Registry confirms and publishes images.
 type Registry interface {
-	// Credentials reads the named Secrets of a namespace.
-	Credentials(ctx context.Context, namespace string, secrets []string) (registry.Keychain, error)
-	// ForgetCredentials has the named Secrets read anew: they were refused.
-	ForgetCredentials(namespace string, secrets []string)
+	// Credentials reads what a source names.
+	Credentials(ctx context.Context, from registry.CredentialSource) (registry.Keychain, error)
+	// ForgetCredentials has a source read anew: it was refused.
+	ForgetCredentials(from registry.CredentialSource)
 	// MayPush is nil where the keychain may write to a repository.
 	MayPush(ctx context.Context, ref reference.Reference, keychain registry.Keychain) error
-	// Head is the digest that a tag shows now.
-	Head(ctx context.Context, ref reference.Reference, keychain registry.Keychain) (string, error)
+	// Confirm is the digest that a tag shows now, by its own registry's word.
+	Confirm(ctx context.Context, ref reference.Reference, keychain registry.Keychain) (string, error)
 	// Describe tells what the manifest of a digest says of itself.
 	Describe(ctx context.Context, ref reference.Reference, digest string, detail registry.Detail, keychain registry.Keychain) (registry.Description, error)
 	// Publish puts a digest under a tag that still shows what is expected.

@@ -200,20 +200,20 @@ func (r simRuns) Create(ctx context.Context, run *unstructured.Unstructured) err
 type simRegistry struct{ process *process }
 
 // Credentials implements Registry.
-func (r simRegistry) Credentials(context.Context, string, []string) (registry.Keychain, error) {
+func (r simRegistry) Credentials(context.Context, registry.CredentialSource) (registry.Keychain, error) {
 	return registry.Keychain{}, nil
 }
 
 // ForgetCredentials implements Registry.
-func (r simRegistry) ForgetCredentials(string, []string) {}
+func (r simRegistry) ForgetCredentials(registry.CredentialSource) {}
 
 // MayPush implements Registry.
 func (r simRegistry) MayPush(context.Context, reference.Reference, registry.Keychain) error {
 	return nil
 }
 
-// Head implements Registry.
-func (r simRegistry) Head(_ context.Context, ref reference.Reference, _ registry.Keychain) (string, error) {
+// Confirm implements Registry.
+func (r simRegistry) Confirm(_ context.Context, ref reference.Reference, _ registry.Keychain) (string, error) {
 	digest := r.process.sim.tags[ref.Name()]
 	if digest == "" {
 		return "", &registry.Error{Class: registry.Absent}

@@ -102,7 +102,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	registryClient := registry.NewClient(registry.Options{
 		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: clock,
 	})
-	credentials := registry.NewCredentials(secrets{mgr.GetAPIReader()}, clock)
+	credentials := registry.NewCredentials(mgr.GetAPIReader(), clock)
 	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)

@@ -6,10 +6,8 @@ package operator
 import (
 	"context"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -18,16 +16,6 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
 )
-
-// secrets reads Secrets by name, past the cache.
-type secrets struct{ client.Reader }
-
-// Get reads one Secret.
-func (s secrets) Get(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
-	return secret, err
-}
 
 // hints has the poller check what registries tell of.
 type hints struct{ poller *registry.Poller }

@@ -98,7 +98,7 @@ func (d *decision) unresolved(f Failure) Resolution {
 	failing := d.Now.Sub(f.Since)
 	patience := unresolvedIntervals * Interval(d.Lineage)
 	if f.Reason == v1alpha1.ReasonUnauthorized {
-		f.Message += "; spec.pullSecrets has to name a Secret that may read it"
+		f.Message += "; spec.pullSecrets or spec.serviceAccountName has to name a Secret that may read it"
 	}
 	is := Resolution{Resolved: False, Reason: f.Reason, Message: f.Message, Again: unreadyAfter - failing}
 	switch {

@@ -14,13 +14,10 @@ type Access struct {
 	Secrets *Credentials
 }
 
-// Credentials is the keychain of the named Secrets of a namespace; see
-// Credentials.For.
-func (a Access) Credentials(ctx context.Context, namespace string, secrets []string) (Keychain, error) {
-	return a.Secrets.For(ctx, namespace, secrets)
+// Credentials is the keychain of a source; see Credentials.For.
+func (a Access) Credentials(ctx context.Context, from CredentialSource) (Keychain, error) {
+	return a.Secrets.For(ctx, from)
 }
 
-// ForgetCredentials has the named Secrets read anew; see Credentials.Forget.
-func (a Access) ForgetCredentials(namespace string, secrets []string) {
-	a.Secrets.Forget(namespace, secrets)
-}
+// ForgetCredentials has a source read anew; see Credentials.Forget.
+func (a Access) ForgetCredentials(from CredentialSource) { a.Secrets.Forget(from) }

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -24,8 +23,8 @@ import (
 const (
 	// DefaultTimeout is how long a registry has for one answer.
 	DefaultTimeout = 30 * time.Second
-	// sessionAge is how long a session is used. Sessions remember each repository
-	// they were asked for, and how the registry wanted to be spoken to.
+	// sessionAge is how long a session is used, and how long it is remembered with
+	// which credential a repository is to be asked for.
 	sessionAge = 12 * time.Hour
 	// headlessAge is how long a host is asked by GET that does not answer HEAD
 	// with a digest. Where a GET counts as a pull, a lasting mistake is dear.
@@ -57,20 +56,25 @@ type Client struct {
 	plain     map[string]bool
 	clock     clock.PassiveClock
 	timeout   time.Duration
+	// rules of now: they may be others tomorrow.
+	rules func() Rules
+	// choices are the candidates that were not refused.
+	choices *recall[choiceKey, int]
+	// pauses are the mirrors, and what was asked at them, that had no answer.
+	pauses *recall[string, struct{}]
 
 	mu       sync.Mutex
-	sessions map[sessionKey]*session
+	sessions *recall[sessionKey, *session]
 	headless map[string]time.Time
 }
 
-type sessionKey struct{ host, credential string }
+type sessionKey struct{ repository, credential string }
 
-// session is a conversation with one registry under one credential: a ping and a
+// session is a conversation about one repository under one credential: a ping and a
 // token at its beginning, and from then on one request for each question.
 type session struct {
 	key    sessionKey
 	puller *remote.Puller
-	begun  time.Time
 	// proven is set once the registry has answered in this session.
 	proven atomic.Bool
 }
@@ -92,7 +96,10 @@ func NewClient(o Options) *Client {
 		plain:     plain,
 		clock:     o.Clock,
 		timeout:   o.Timeout,
-		sessions:  map[sessionKey]*session{},
+		rules:     func() Rules { return Rules{} },
+		choices:   newRecall[choiceKey, int](o.Clock),
+		pauses:    newRecall[string, struct{}](o.Clock),
+		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  map[string]time.Time{},
 	}
 }
@@ -103,7 +110,13 @@ type question struct {
 	auth Keychain
 	// op is what errors say was asked.
 	op string
+	// push is set where the right to write is needed.
+	push bool
 }
+
+// operation is what is done within a session. The question is the one that the
+// session is for: the repository may be a mirror's.
+type operation func(context.Context, question, *session, name.Repository) error
 
 func (q question) host() string { return q.ref.Host() }
 
@@ -112,16 +125,21 @@ func (q question) invalid(cause string) *Error {
 	return &Error{Class: Invalid, Host: q.host(), Op: q.op, Status: http.StatusOK, cause: cause}
 }
 
-// ask runs an operation in the session for its host and credential. Where a
+// askHost runs an operation at the question's own host, with each of its candidates in turn.
+func (c *Client) askHost(ctx context.Context, q question, f operation) error {
+	return c.inTurn(ctx, q, func(with candidate) error { return c.askAs(ctx, q, with, f) })
+}
+
+// askAs runs an operation in the session for its repository and credential. Where a
 // session that worked is refused all of a sudden, the token or the registry's
 // rules may have changed: it is tried once more in a new one.
-func (c *Client) ask(ctx context.Context, q question, f func(context.Context, *session, name.Repository) error) error {
+func (c *Client) askAs(ctx context.Context, q question, with candidate, f operation) error {
 	for {
-		s, repository, err := c.session(ctx, q)
+		s, repository, err := c.session(q, with)
 		if err != nil {
 			return err
 		}
-		err = c.bounded(ctx, q, func(ctx context.Context) error { return f(ctx, s, repository) })
+		err = c.bounded(ctx, q, func(ctx context.Context) error { return f(ctx, q, s, repository) })
 		class := ClassOf(err)
 		if class != Unauthorized && class != Forbidden {
 			s.proven.Store(s.proven.Load() || err == nil || class == Absent)
@@ -146,36 +164,26 @@ func (c *Client) bounded(ctx context.Context, q question, f func(context.Context
 }
 
 // session finds or begins the session for a question.
-func (c *Client) session(ctx context.Context, q question) (*session, name.Repository, error) {
+func (c *Client) session(q question, with candidate) (*session, name.Repository, error) {
 	repository, err := c.repository(q.ref)
 	if err != nil {
 		return nil, repository, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the repository's name cannot be used"}
 	}
-	auth, credential, err := q.auth.authenticator(ctx, q.ref)
-	if err != nil {
-		return nil, repository, err
-	}
-	s, err := c.sessionFor(sessionKey{host: q.host(), credential: credential}, auth)
+	s, err := c.sessionFor(sessionKey{repository: q.ref.Repository, credential: with.hash()}, with)
 	if err != nil {
 		return nil, repository, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the session cannot be set up"}
 	}
 	return s, repository, nil
 }
 
-func (c *Client) sessionFor(key sessionKey, auth authn.Authenticator) (*session, error) {
+func (c *Client) sessionFor(key sessionKey, with candidate) (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.clock.Now()
-	if s, ok := c.sessions[key]; ok && now.Sub(s.begun) < sessionAge {
+	if s, ok := c.sessions.get(key); ok {
 		return s, nil
 	}
-	for old, s := range c.sessions {
-		if now.Sub(s.begun) >= sessionAge {
-			delete(c.sessions, old)
-		}
-	}
 	puller, err := remote.NewPuller(
-		remote.WithAuth(auth),
+		remote.WithAuth(with.authenticator()),
 		remote.WithTransport(c.transport),
 		// No retries: a blind one costs the caller's time and the registry's
 		// patience, and the library does not look at Retry-After.
@@ -185,16 +193,16 @@ func (c *Client) sessionFor(key sessionKey, auth authn.Authenticator) (*session,
 	if err != nil {
 		return nil, err
 	}
-	s := &session{key: key, puller: puller, begun: now}
-	c.sessions[key] = s
+	s := &session{key: key, puller: puller}
+	c.sessions.put(key, s, sessionAge)
 	return s, nil
 }
 
 func (c *Client) end(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sessions[s.key] == s {
-		delete(c.sessions, s.key)
+	if current, _ := c.sessions.get(s.key); current == s {
+		c.sessions.drop(s.key)
 	}
 }
 

@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,11 +54,8 @@ type CopyRequest struct {
 	Digest string
 	// To is the repository to copy to.
 	To reference.Reference
-	// Namespace of the Secrets.
-	Namespace string
-	// ReadSecrets are used at the source, and WriteSecrets at the target, by name; none
-	// asks anonymously.
-	ReadSecrets, WriteSecrets []string
+	// Read is used at the source, and Write at the target.
+	Read, Write CredentialSource
 }
 
 // CopyState is how far a request is.
@@ -109,12 +105,15 @@ type Copier struct {
 
 // jobKey tells requests apart. Those with other Secrets are others, so that nobody
 // hears of the failures of credentials that are not theirs.
-type jobKey struct{ from, digest, to, namespace, read, write string }
+type jobKey struct {
+	from, digest, to string
+	read, write      source
+}
 
 func (r CopyRequest) key() jobKey {
 	return jobKey{
 		from: r.From.Name(), digest: r.Digest, to: r.To.Repository,
-		namespace: r.Namespace, read: strings.Join(r.ReadSecrets, ","), write: strings.Join(r.WriteSecrets, ","),
+		read: sourceOf(r.Read), write: sourceOf(r.Write),
 	}
 }
 

@@ -299,7 +299,7 @@ func TestCopierWithRegistries(t *testing.T) {
 	}
 	copier := newCopier()
 	stop := started(t, copier)
-	r := registry.CopyRequest{From: o.ref, Digest: o.digest, To: target.Reference(t, "mirror/app"), Namespace: "shop", WriteSecrets: []string{"push"}}
+	r := registry.CopyRequest{From: o.ref, Digest: o.digest, To: target.Reference(t, "mirror/app"), Write: registry.CredentialSource{Namespace: "shop", Secrets: []string{"push"}}}
 	copier.Ensure(owner(1), r)
 	woken(t, copier, 1)
 	got := copier.Ensure(owner(1), r)
@@ -307,7 +307,7 @@ func TestCopierWithRegistries(t *testing.T) {
 		t.Fatalf("Ensure = %+v", got)
 	}
 	elsewhere := r
-	elsewhere.Namespace = "other"
+	elsewhere.Write.Namespace = "other"
 	if got := copier.Ensure(owner(2), elsewhere); got.Failure != nil {
 		t.Errorf("Ensure = %+v, of Secrets that are not theirs", got.Failure)
 	}

@@ -87,17 +87,18 @@ func (c *Copier) try(ctx context.Context, j *job) {
 // copy makes a copy with the credentials of now. Secrets that were refused may have
 // been renewed, and are read anew the next time.
 func (c *Copier) copy(ctx context.Context, r CopyRequest) (Copied, error) {
-	read, err := c.secrets.For(ctx, r.Namespace, r.ReadSecrets)
+	read, err := c.secrets.For(ctx, r.Read)
 	if err != nil {
 		return Copied{}, err
 	}
-	write, err := c.secrets.For(ctx, r.Namespace, r.WriteSecrets)
+	write, err := c.secrets.For(ctx, r.Write)
 	if err != nil {
 		return Copied{}, err
 	}
 	copied, err := c.copies.Copy(ctx, r.From, r.Digest, r.To, read, write)
 	if class := ClassOf(err); class == Unauthorized || class == Forbidden {
-		c.secrets.Forget(r.Namespace, slices.Concat(r.ReadSecrets, r.WriteSecrets))
+		c.secrets.Forget(r.Read)
+		c.secrets.Forget(r.Write)
 	}
 	return copied, err
 }

@@ -79,7 +79,7 @@ type Copied struct {
 func (c *Client) Copy(ctx context.Context, from reference.Reference, digest string, to reference.Reference, read, write Keychain) (Copied, error) {
 	kept := to.WithTag(KeptTag(from.Tag, digest))
 	source := question{ref: from, auth: read, op: "reading " + path(from) + "@" + reference.ShortDigest(digest)}
-	target := question{ref: kept, auth: write, op: "copying to " + path(kept) + ":" + kept.Tag}
+	target := question{ref: kept, auth: write, op: "copying to " + path(kept) + ":" + kept.Tag, push: true}
 	if err := checkDigest(digest); err != nil || !strings.HasPrefix(digest, "sha256:") {
 		return Copied{}, source.invalid("the digest to copy is none of sha256")
 	}
@@ -101,7 +101,7 @@ func (c *Client) Copy(ctx context.Context, from reference.Reference, digest stri
 // keeps is whether the kept tag shows the digest already. A repository that does not
 // exist yet is hidden from readers in many ways; only what tells nothing is an error.
 func (c *Client) keeps(ctx context.Context, q question, digest string) (bool, error) {
-	shown, err := c.Head(ctx, q.ref, q.auth)
+	shown, err := c.Confirm(ctx, q.ref, q.auth)
 	class := ClassOf(err)
 	switch {
 	case err == nil && shown != digest:
@@ -178,31 +178,29 @@ func (r *copying) image(ctx context.Context, source, target question, digest str
 // open begins one side, with its first request.
 func (c *Client) open(ctx context.Context, q question, scope string, first func(context.Context, *end) error) (*end, error) {
 	var e *end
-	err := c.bounded(ctx, q, func(ctx context.Context) error {
-		w, err := c.begin(ctx, q, scope)
-		if err != nil {
-			return err
-		}
-		e = &end{writer: w, question: q}
-		return first(ctx, e)
+	err := c.inTurn(ctx, q, func(with candidate) error {
+		return c.bounded(ctx, q, func(ctx context.Context) error {
+			w, err := c.begin(ctx, q, scope, with)
+			if err != nil {
+				return err
+			}
+			e = &end{writer: w, question: q}
+			return first(ctx, e)
+		})
 	})
 	return e, err
 }
 
 // begin is a session under a scope of the repository.
-func (c *Client) begin(ctx context.Context, q question, scope string) (*writer, error) {
+func (c *Client) begin(ctx context.Context, q question, scope string, with candidate) (*writer, error) {
 	if scope == transport.PushScope {
-		return c.writer(ctx, q)
+		return c.writer(ctx, q, with)
 	}
 	repository, err := c.repository(q.ref)
 	if err != nil {
 		return nil, q.invalid("the repository's name cannot be used")
 	}
-	auth, _, err := q.auth.authenticator(ctx, q.ref)
-	if err != nil {
-		return nil, err
-	}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport, []string{repository.Scope(scope)})
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport, []string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}

@@ -5,156 +5,175 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn/kubernetes"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// secretAge is how long a Secret's content is used before it is read again.
+// secretAge is how long the content of a Secret or ServiceAccount is used before
+// it is read again.
 const secretAge = 5 * time.Minute
 
-// SecretReader reads one Secret by name. Reading by name needs no right to list,
-// and keeps no other Secret in memory.
-type SecretReader interface {
-	// Get reads a Secret; a missing one is an apierrors.IsNotFound error.
-	Get(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+// CredentialSource says where credentials come from. The zero value gives none.
+type CredentialSource struct {
+	// Namespace of everything that is named.
+	Namespace string
+	// Secrets by name, in the order in which they count.
+	Secrets []string
+	// ServiceAccount whose imagePullSecrets count after Secrets; empty for none.
+	ServiceAccount string
 }
 
-// Credentials reads pull secrets and keeps each for five minutes. It is safe for
-// concurrent use.
+// Getter reads one object by name; a client.Reader that reads past the cache is
+// one. Reading by name needs no right to list, and keeps no other Secret in memory.
+type Getter interface {
+	// Get reads an object; a missing one is an apierrors.IsNotFound error.
+	Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error
+}
+
+// Credentials reads pull secrets and ServiceAccounts, and keeps each for five
+// minutes. It is safe for concurrent use.
 type Credentials struct {
-	reader SecretReader
-	clock  clock.PassiveClock
-
-	mu    sync.Mutex
-	kept  map[types.NamespacedName]keptSecret
-	swept time.Time
+	reader   Getter
+	secrets  *recall[types.NamespacedName, pullSecret]
+	accounts *recall[types.NamespacedName, []string]
 }
 
-// keptSecret is the part of a Secret that is of use here.
-type keptSecret struct {
-	secret corev1.Secret
-	read   time.Time
+// pullSecret is the part of a Secret that is of use here.
+type pullSecret struct {
+	entries []entry
+	// unusable is why there are none; nil where there may be some.
+	unusable *Error
 }
 
 // NewCredentials makes Credentials that read with the reader.
-func NewCredentials(reader SecretReader, clock clock.PassiveClock) *Credentials {
-	return &Credentials{reader: reader, clock: clock, kept: map[types.NamespacedName]keptSecret{}, swept: clock.Now()}
+func NewCredentials(reader Getter, clock clock.PassiveClock) *Credentials {
+	return &Credentials{
+		reader:   reader,
+		secrets:  newRecall[types.NamespacedName, pullSecret](clock),
+		accounts: newRecall[types.NamespacedName, []string](clock),
+	}
 }
 
-// For is the keychain of the named Secrets of a namespace; of two Secrets with
-// credentials for the same repository, the first counts. No names give the
-// anonymous keychain. A Secret that is missing or of no use is an error of class
-// Unauthorized that names it.
-func (c *Credentials) For(ctx context.Context, namespace string, names []string) (Keychain, error) {
-	if len(names) == 0 {
-		return Keychain{}, nil
-	}
-	secrets := make([]corev1.Secret, 0, len(names))
-	hash := sha256.New()
-	encoder := json.NewEncoder(hash)
-	for _, name := range names {
-		secret, err := c.secret(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+// For is the keychain of a source. All credentials for a repository are tried in
+// turn, the most specific first, and of the same address in the order of the
+// Secrets.
+//
+// A named Secret that is missing or of no use, and a missing ServiceAccount, is an
+// error of class Unauthorized that names it. Of the Secrets that the ServiceAccount
+// names, such ones are passed over, as the kubelet does: they are often left over.
+func (c *Credentials) For(ctx context.Context, from CredentialSource) (Keychain, error) {
+	var entries []entry
+	for _, name := range from.Secrets {
+		secret, err := c.secret(ctx, types.NamespacedName{Namespace: from.Namespace, Name: name}, true)
 		if err != nil {
 			return Keychain{}, err
 		}
-		secrets = append(secrets, secret)
-		_ = encoder.Encode(secret.Data) // maps are encoded in the order of their keys
+		if secret.unusable != nil {
+			return Keychain{}, secret.unusable
+		}
+		entries = append(entries, secret.entries...)
 	}
-	chain, err := kubernetes.NewFromPullSecrets(ctx, secrets)
-	if err != nil {
-		return Keychain{}, secretError(Unauthorized, namespace, strings.Join(names, ", "), "they cannot be used together")
-	}
-	return Keychain{Hash: hex.EncodeToString(hash.Sum(nil)), chain: chain}, nil
-}
-
-// Forget drops what is kept of the named Secrets, so that they are read anew:
-// the registry refused them, and they may have been renewed.
-func (c *Credentials) Forget(namespace string, names []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, name := range names {
-		delete(c.kept, types.NamespacedName{Namespace: namespace, Name: name})
-	}
-}
-
-func (c *Credentials) secret(ctx context.Context, key types.NamespacedName) (corev1.Secret, error) {
-	if kept, ok := c.keptSecret(key); ok {
-		return kept, nil
-	}
-	read, err := c.reader.Get(ctx, key.Namespace, key.Name)
-	switch {
-	case apierrors.IsNotFound(err):
-		return corev1.Secret{}, secretError(Unauthorized, key.Namespace, key.Name, "it does not exist")
-	case apierrors.IsForbidden(err):
-		return corev1.Secret{}, secretError(Unauthorized, key.Namespace, key.Name, "the operator may not read it")
-	case err != nil:
-		return corev1.Secret{}, secretError(Unavailable, key.Namespace, key.Name, "the cluster's API does not answer")
-	}
-	secret, err := pullSecret(ctx, key, read)
-	if err != nil {
-		return corev1.Secret{}, err
-	}
-	c.keep(key, secret)
-	return secret, nil
-}
-
-func (c *Credentials) keptSecret(key types.NamespacedName) (corev1.Secret, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	kept, ok := c.kept[key]
-	return kept.secret, ok && c.clock.Since(kept.read) < secretAge
-}
-
-func (c *Credentials) keep(key types.NamespacedName, secret corev1.Secret) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.clock.Now()
-	if now.Sub(c.swept) >= secretAge {
-		c.swept = now
-		for old, kept := range c.kept {
-			if now.Sub(kept.read) >= secretAge {
-				delete(c.kept, old)
+	if from.ServiceAccount != "" {
+		names, err := c.account(ctx, types.NamespacedName{Namespace: from.Namespace, Name: from.ServiceAccount})
+		if err != nil {
+			return Keychain{}, err
+		}
+		for _, name := range names {
+			secret, err := c.secret(ctx, types.NamespacedName{Namespace: from.Namespace, Name: name}, false)
+			if err != nil {
+				return Keychain{}, err
 			}
+			entries = append(entries, secret.entries...)
 		}
 	}
-	c.kept[key] = keptSecret{secret: secret, read: now}
+	return newKeychain(entries), nil
 }
 
-// pullSecretKeys are the keys that hold credentials, by the type of the Secret.
-var pullSecretKeys = map[corev1.SecretType]string{
-	corev1.SecretTypeDockerConfigJson: corev1.DockerConfigJsonKey,
-	corev1.SecretTypeDockercfg:        corev1.DockerConfigKey,
+// Forget drops what is kept of a source, so that it is read anew: the registry
+// refused it, and it may have been renewed.
+func (c *Credentials) Forget(from CredentialSource) {
+	account := types.NamespacedName{Namespace: from.Namespace, Name: from.ServiceAccount}
+	named, _ := c.accounts.get(account)
+	c.accounts.drop(account)
+	for _, names := range [][]string{from.Secrets, named} {
+		for _, name := range names {
+			c.secrets.drop(types.NamespacedName{Namespace: from.Namespace, Name: name})
+		}
+	}
 }
 
-// pullSecret is the part of a Secret that holds credentials, once it is certain
-// that they can be read. The library would pass over a Secret of another type.
-func pullSecret(ctx context.Context, key types.NamespacedName, read *corev1.Secret) (corev1.Secret, error) {
-	field, ok := pullSecretKeys[read.Type]
-	if !ok {
-		return corev1.Secret{}, secretError(Unauthorized, key.Namespace, key.Name, fmt.Sprintf(
-			"its type is %q; it has to be %s or %s", read.Type, corev1.SecretTypeDockerConfigJson, corev1.SecretTypeDockercfg))
+// secret is the content of a Secret. That it is of no use is kept as well, and where
+// a user named the Secret looked at again: it is what the user is about to mend.
+func (c *Credentials) secret(ctx context.Context, key types.NamespacedName, named bool) (pullSecret, error) {
+	if kept, ok := c.secrets.get(key); ok && (kept.unusable == nil || !named) {
+		return kept, nil
 	}
-	secret := corev1.Secret{Type: read.Type, Data: map[string][]byte{field: read.Data[field]}}
-	if len(secret.Data[field]) == 0 {
-		return corev1.Secret{}, secretError(Unauthorized, key.Namespace, key.Name, "its key "+field+" is empty")
+	read := &corev1.Secret{}
+	secret := pullSecret{}
+	switch err := c.reader.Get(ctx, key, read); {
+	case apierrors.IsNotFound(err):
+		secret.unusable = readingError(Unauthorized, "Secret", key, "it does not exist")
+	case err != nil:
+		return pullSecret{}, unread("Secret", key, err)
+	default:
+		secret = contentOf(key, read)
 	}
-	if _, err := kubernetes.NewFromPullSecrets(ctx, []corev1.Secret{secret}); err != nil {
-		return corev1.Secret{}, secretError(Unauthorized, key.Namespace, key.Name, "its key "+field+" is no Docker configuration")
-	}
+	c.secrets.put(key, secret, secretAge)
 	return secret, nil
 }
 
-func secretError(class Class, namespace, name, cause string) *Error {
-	return &Error{Class: class, Op: "reading Secret " + namespace + "/" + name, cause: cause}
+// account is the names of the pull secrets of a ServiceAccount.
+func (c *Credentials) account(ctx context.Context, key types.NamespacedName) ([]string, error) {
+	if kept, ok := c.accounts.get(key); ok {
+		return kept, nil
+	}
+	read := &corev1.ServiceAccount{}
+	if err := c.reader.Get(ctx, key, read); apierrors.IsNotFound(err) {
+		return nil, readingError(Unauthorized, "ServiceAccount", key, "it does not exist")
+	} else if err != nil {
+		return nil, unread("ServiceAccount", key, err)
+	}
+	names := make([]string, 0, len(read.ImagePullSecrets))
+	for _, secret := range read.ImagePullSecrets {
+		if secret.Name != "" {
+			names = append(names, secret.Name)
+		}
+	}
+	c.accounts.put(key, names, secretAge)
+	return names, nil
+}
+
+// contentOf is the credentials of a Secret, or why it has none.
+func contentOf(key types.NamespacedName, read *corev1.Secret) pullSecret {
+	field, ok := dockerConfigKeys[read.Type]
+	if !ok {
+		return pullSecret{unusable: readingError(Unauthorized, "Secret", key, fmt.Sprintf(
+			"its type is %q; it has to be %s or %s", read.Type, corev1.SecretTypeDockerConfigJson, corev1.SecretTypeDockercfg))}
+	}
+	if len(read.Data[field]) == 0 {
+		return pullSecret{unusable: readingError(Unauthorized, "Secret", key, "its key "+field+" is empty")}
+	}
+	entries, err := parseDockerConfig(read.Type, read.Data[field])
+	if err != nil {
+		return pullSecret{unusable: readingError(Unauthorized, "Secret", key, "its key "+field+" is no Docker configuration")}
+	}
+	return pullSecret{entries: entries}
+}
+
+// unread is the error for an object that could not be read, and may be there.
+func unread(kind string, key types.NamespacedName, err error) *Error {
+	if apierrors.IsForbidden(err) {
+		return readingError(Unauthorized, kind, key, "the operator may not read it: the namespace needs the Role of config/tenant")
+	}
+	return readingError(Unavailable, kind, key, "the cluster's API does not answer")
+}
+
+func readingError(class Class, kind string, key types.NamespacedName, cause string) *Error {
+	return &Error{Class: class, Op: "reading " + kind + " " + key.String(), cause: cause}
 }

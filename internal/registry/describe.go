@@ -63,15 +63,15 @@ type Child struct {
 const maxPlatforms = 64
 
 // Describe reads one manifest or index by its digest, with one GET request; where
-// the content is asked for, with two more for each platform that counts. What is
-// no image, such as a chart, is an error of class Invalid.
+// the content is asked for, with two more for each platform that counts. Mirrors are
+// asked first. What is no image, such as a chart, is an error of class Invalid.
 func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest string, detail Detail, auth Keychain) (Description, error) {
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
 	if err := checkDigest(digest); err != nil {
 		return Description{}, q.invalid("the digest is not one")
 	}
 	var description Description
-	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
+	err := c.ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
 		found, err := s.puller.Get(ctx, repository.Digest(digest))
 		if err != nil {
 			return err

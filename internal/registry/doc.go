@@ -8,7 +8,7 @@
 //   - Client asks one question at a time. It never retries: whoever asks decides
 //     when to ask again, and a registry that limits its clients is not asked
 //     more because it does.
-//   - Credentials turns named Secrets into a Keychain.
+//   - Credentials turns named Secrets and ServiceAccounts into a Keychain.
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.
 //

@@ -18,13 +18,23 @@ import (
 
 // Head is the digest that a tag shows now: of the index, where the tag shows
 // one. It costs one HEAD request, which registries do not count as a pull. Of a
-// reference with a digest it tells whether the digest is there.
+// reference with a digest it tells whether the digest is there. Mirrors are asked
+// first.
 //
 // A registry that answers HEAD without a digest is asked by GET, then and for a
 // day. A tag that HEAD does not find is asked for by GET too, because only the
 // body tells a tag that does not exist from a proxy that knows nothing: the
 // error is of class Absent in the first case, and Invalid in the other.
 func (c *Client) Head(ctx context.Context, ref reference.Reference, auth Keychain) (string, error) {
+	return c.head(ctx, ref, auth, c.ask)
+}
+
+// Confirm is Head by the registry's own word, never a mirror's.
+func (c *Client) Confirm(ctx context.Context, ref reference.Reference, auth Keychain) (string, error) {
+	return c.head(ctx, ref, auth, c.askHost)
+}
+
+func (c *Client) head(ctx context.Context, ref reference.Reference, auth Keychain, ask func(context.Context, question, operation) error) (string, error) {
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + ":" + ref.Tag}
 	asked := func(repository name.Repository) name.Reference { return repository.Tag(ref.Tag) }
 	if ref.Digest != "" {
@@ -35,7 +45,7 @@ func (c *Client) Head(ctx context.Context, ref reference.Reference, auth Keychai
 		asked = func(repository name.Repository) name.Reference { return repository.Digest(ref.Digest) }
 	}
 	var digest string
-	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
+	err := ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
 		var err error
 		digest, err = c.show(ctx, q, s, asked(repository))
 		return err

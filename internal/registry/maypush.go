@@ -26,13 +26,15 @@ import (
 // "Cancel a blob upload". Nothing is uploaded. A registry that creates
 // repositories when they are pushed to may create this one.
 func (c *Client) MayPush(ctx context.Context, ref reference.Reference, auth Keychain) error {
-	q := question{ref: ref, auth: auth, op: "pushing to " + path(ref)}
-	return c.bounded(ctx, q, func(ctx context.Context) error {
-		w, err := c.writer(ctx, q)
-		if err != nil {
-			return err
-		}
-		return w.tryUpload(ctx, q)
+	q := question{ref: ref, auth: auth, op: "pushing to " + path(ref), push: true}
+	return c.inTurn(ctx, q, func(with candidate) error {
+		return c.bounded(ctx, q, func(ctx context.Context) error {
+			w, err := c.writer(ctx, q, with)
+			if err != nil {
+				return err
+			}
+			return w.tryUpload(ctx, q)
+		})
 	})
 }
 

@@ -28,14 +28,17 @@ type Asker interface {
 	Describe(ctx context.Context, ref reference.Reference, digest string, detail Detail, auth Keychain) (Description, error)
 	// Tags are all tags of a repository.
 	Tags(ctx context.Context, ref reference.Reference, auth Keychain) ([]string, error)
+	// Narrow keeps of a keychain what counts for a reference; who has an equal Hash
+	// may share the answers.
+	Narrow(ref reference.Reference, auth Keychain) Keychain
 }
 
 // Secrets turns names into keychains; *Credentials is one.
 type Secrets interface {
-	// For is the keychain of the named Secrets of a namespace.
-	For(ctx context.Context, namespace string, names []string) (Keychain, error)
-	// Forget has the named Secrets read anew.
-	Forget(namespace string, names []string)
+	// For is the keychain of a source.
+	For(ctx context.Context, from CredentialSource) (Keychain, error)
+	// Forget has a source read anew.
+	Forget(from CredentialSource)
 }
 
 const (
@@ -63,13 +66,12 @@ type PollerOptions struct {
 
 // Target is what an owner wants checked.
 type Target struct {
+	// CredentialSource to read with; one that names nothing reads anonymously.
+	CredentialSource
+
 	// Reference with a tag: what it shows. With a digest: whether it is there. With
 	// neither: which tags the repository has, which Poller.Listing tells.
 	Reference reference.Reference
-	// Namespace of the Secrets.
-	Namespace string
-	// Secrets to pull with, by name; none reads anonymously.
-	Secrets []string
 	// Interval between two checks, plan.DefaultInterval where it is 0. Of several
 	// owners' intervals the shortest counts.
 	Interval time.Duration
@@ -184,7 +186,7 @@ func (p *Poller) Follow(owner types.NamespacedName, targets []Target) {
 
 func (p *Poller) follow(owner types.NamespacedName, name string, target Target) {
 	f, known := p.owners[owner][name]
-	if known && f.source() == sourceOf(target) {
+	if known && f.source() == sourceOf(target.CredentialSource) {
 		if !f.target.equal(target) {
 			f.target = target
 			p.reschedule(f.feed)

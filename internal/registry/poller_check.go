@@ -117,15 +117,14 @@ func (p *Poller) readSecrets(ctx context.Context, f *feed) {
 
 // resolve finds the feed for a source's credential.
 func (p *Poller) resolve(ctx context.Context, ref reference.Reference, of source) (feedKey, Keychain, error) {
-	keychain, err := p.secrets.For(ctx, of.namespace, of.secrets())
+	keychain, err := p.secrets.For(ctx, of.credentials())
 	if err != nil {
 		return feedKey{}, Keychain{}, err
 	}
-	_, credential, err := keychain.authenticator(ctx, ref)
-	if err != nil {
-		return feedKey{}, Keychain{}, err
-	}
-	return feedKey{name: ref.Name(), credential: credential}, keychain, nil
+	// Narrowed, the keychain asks with what the key says also when the rules change:
+	// of those who share the feed, each could have asked so.
+	keychain = p.asker.Narrow(ref, keychain)
+	return feedKey{name: ref.Name(), credential: keychain.Hash}, keychain, nil
 }
 
 // renew reads the followers' Secrets again, as often as Secrets lets it, or now;
@@ -138,7 +137,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 	p.mu.Unlock()
 	for _, of := range sources {
 		if now {
-			p.secrets.Forget(of.namespace, of.secrets())
+			p.secrets.Forget(of.credentials())
 		}
 		key, keychain, err := p.resolve(ctx, f.ref, of)
 		switch {

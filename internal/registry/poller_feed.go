@@ -16,22 +16,23 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
-// source is where a follower's credentials come from: a namespace and names, in
-// order. The zero source is anonymous.
-type source struct{ namespace, names string }
+// source is a CredentialSource that can be compared: the names of the Secrets are
+// one string. The zero source is anonymous.
+type source struct{ namespace, secrets, account string }
 
-func sourceOf(t Target) source {
-	if len(t.Secrets) == 0 {
+func sourceOf(t CredentialSource) source {
+	if len(t.Secrets) == 0 && t.ServiceAccount == "" {
 		return source{}
 	}
-	return source{namespace: t.Namespace, names: strings.Join(t.Secrets, ",")}
+	return source{namespace: t.Namespace, secrets: strings.Join(t.Secrets, ","), account: t.ServiceAccount}
 }
 
-func (s source) secrets() []string {
-	if s.names == "" {
-		return nil
+func (s source) credentials() CredentialSource {
+	from := CredentialSource{Namespace: s.namespace, ServiceAccount: s.account}
+	if s.secrets != "" {
+		from.Secrets = strings.Split(s.secrets, ",")
 	}
-	return strings.Split(s.names, ",")
+	return from
 }
 
 // feedKey tells feeds apart: by tag, and by credential or, where that was not
@@ -44,7 +45,7 @@ type feedKey struct {
 
 // initialKey is the feed that a new follower joins.
 func initialKey(t Target) feedKey {
-	return feedKey{name: t.Reference.String(), unread: sourceOf(t)}
+	return feedKey{name: t.Reference.String(), unread: sourceOf(t.CredentialSource)}
 }
 
 // follower is one owner's interest in one tag.
@@ -54,7 +55,7 @@ type follower struct {
 	feed   *feed
 }
 
-func (f *follower) source() source { return sourceOf(f.target) }
+func (f *follower) source() source { return sourceOf(f.target.CredentialSource) }
 
 // feed is one tag under one credential.
 type feed struct {

@@ -15,7 +15,7 @@ import (
 )
 
 func private(ref reference.Reference, namespace string) registry.Target {
-	return registry.Target{Reference: ref, Namespace: namespace, Secrets: []string{"pull"}, Interval: time.Minute}
+	return registry.Target{CredentialSource: named(namespace, "pull"), Reference: ref, Interval: time.Minute}
 }
 
 // TestEqualCredentialsShareACheck: what counts is the credential for the

@@ -121,5 +121,5 @@ func (w *world) heads(r *registrytest.Registry, n int) {
 }
 
 func target(ref reference.Reference) registry.Target {
-	return registry.Target{Reference: ref, Namespace: "shop", Interval: time.Minute}
+	return registry.Target{CredentialSource: named("shop"), Reference: ref, Interval: time.Minute}
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -57,16 +56,29 @@ type Published struct {
 // Publish may be repeated after any error: what it did the first time is found
 // then. An error of class Absent says that the digest is not in the repository.
 func (c *Client) Publish(ctx context.Context, ref reference.Reference, digest, expected string, auth Keychain) (Published, error) {
-	q := question{ref: ref, auth: auth, op: "publishing " + path(ref) + ":" + ref.Tag}
-	source := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
+	q := question{ref: ref, auth: auth, op: "publishing " + path(ref) + ":" + ref.Tag, push: true}
 	if err := checkDigest(digest); err != nil {
 		return Published{}, q.invalid("the digest to publish is not one")
 	}
+	var published Published
+	err := c.inTurn(ctx, q, func(with candidate) error {
+		var err error
+		published, err = c.publishAs(ctx, q, digest, expected, with)
+		return err
+	})
+	return published, err
+}
+
+// publishAs publishes with one credential. One that may read and not write is
+// refused by the last request, and has changed nothing by then.
+func (c *Client) publishAs(ctx context.Context, q question, digest, expected string, with candidate) (Published, error) {
+	source := q
+	source.op = "reading " + path(q.ref) + "@" + reference.ShortDigest(digest)
 	var w *writer
 	var manifest *remote.Descriptor
 	err := c.bounded(ctx, source, func(ctx context.Context) error {
 		var err error
-		if w, err = c.writer(ctx, source); err != nil {
+		if w, err = c.writer(ctx, source, with); err != nil {
 			return err
 		}
 		manifest, err = w.puller.Get(ctx, w.repository.Digest(digest))
@@ -75,7 +87,7 @@ func (c *Client) Publish(ctx context.Context, ref reference.Reference, digest, e
 	if err != nil {
 		return Published{}, err
 	}
-	tag := w.repository.Tag(ref.Tag)
+	tag := w.repository.Tag(q.ref.Tag)
 	found, err := c.found(ctx, q, w, tag)
 	if err != nil {
 		return Published{}, err
@@ -126,21 +138,13 @@ type writer struct {
 	client     http.Client
 }
 
-func (c *Client) writer(ctx context.Context, q question) (*writer, error) {
+func (c *Client) writer(ctx context.Context, q question, with candidate) (*writer, error) {
 	repository, err := c.repository(q.ref)
 	if err != nil {
 		return nil, q.invalid("the repository's name cannot be used")
 	}
-	auth, _, err := q.auth.authenticator(ctx, q.ref)
-	if err != nil {
-		return nil, err
-	}
-	return c.beginWriting(ctx, repository, auth)
-}
-
-func (c *Client) beginWriting(ctx context.Context, repository name.Repository, auth authn.Authenticator) (*writer, error) {
 	scopes := []string{repository.Scope(transport.PushScope)}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport, scopes)
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport, scopes)
 	if err != nil {
 		return nil, err
 	}

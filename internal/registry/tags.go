@@ -32,7 +32,7 @@ var tagGrammar = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 func (c *Client) Tags(ctx context.Context, ref reference.Reference, auth Keychain) ([]string, error) {
 	q := question{ref: ref, auth: auth, op: "listing the tags of " + path(ref)}
 	var tags []string
-	err := c.ask(ctx, q, func(ctx context.Context, s *session, repository name.Repository) error {
+	err := c.ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
 		tags = nil
 		lister, err := s.puller.Lister(ctx, repository)
 		if err != nil {

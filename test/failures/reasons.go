@@ -57,7 +57,7 @@ var Explanations = []Explanation{
 
 	{v1alpha1.ReasonResolving, on(Reconciling, Detail), "the registry was asked and has not answered, or is asked again because its answer was a surprise", ""},
 	{v1alpha1.ReasonRegistryUnreachable, on(Reconciling, Detail), "the registry does not answer, or not sensibly; the message names host and cause. Nothing is rolled back because of it, and an image that is there stays Ready for a day", "mend the registry; it is asked again by itself, and left alone for as long as it wants"},
-	{v1alpha1.ReasonUnauthorized, on(Reconciling, Detail), "the registry refuses the credentials for reading, or a Secret is missing", "`spec.pullSecrets`; a renewed Secret is noticed by itself"},
+	{v1alpha1.ReasonUnauthorized, on(Reconciling, Detail), "the registry refuses the credentials for reading, or a Secret is missing", "`spec.pullSecrets` or `spec.serviceAccountName`; a renewed Secret is noticed by itself. [Credentials](credentials.md) has the cures"},
 	{v1alpha1.ReasonParentNotReady, on(Reconciling), "a parent has no image yet", "look at the parent"},
 	{v1alpha1.ReasonAncestorOutdated, on(Reconciling, Detail), "an ancestor is built first; `status.waitingFor` names it. Nobody waits for one that needs a person", ""},
 	{v1alpha1.ReasonQueued, on(Reconciling), "as many runs are live as `--max-concurrent-builds` allows", "wait; or raise the limit"},

@@ -23,9 +23,10 @@ var (
 	patchDaemonSets   = right("apps", "daemonsets", "patch")
 	getPullSecret     = right("", "secrets", "get", "pull")
 	getPushSecret     = right("", "secrets", "get", "push")
+	createPods        = right("", "pods", "create")
 
 	everyRight = []rbacv1.PolicyRule{
-		createRuns, patchDeployments, patchStatefulSets, patchDaemonSets, getPullSecret, getPushSecret,
+		createRuns, patchDeployments, patchStatefulSets, patchDaemonSets, getPullSecret, getPushSecret, createPods,
 	}
 )
 
@@ -67,6 +68,10 @@ func withPushSecret(l *v1alpha1.ImageLineage) {
 	l.Spec.Build.PushSecrets = []v1alpha1.SecretReference{{Name: "push"}}
 }
 
+func withServiceAccount(l *v1alpha1.ImageLineage) { l.Spec.ServiceAccountName = "builder" }
+
+func withOtherServiceAccount(l *v1alpha1.ImageLineage) { l.Spec.ServiceAccountName = "other" }
+
 func withRollout(l *v1alpha1.ImageLineage) {
 	l.Spec.Rollout = &v1alpha1.Rollout{Mode: v1alpha1.RolloutPatch}
 }
@@ -79,6 +84,7 @@ func withEverything(l *v1alpha1.ImageLineage) {
 	withBuild(l)
 	withPullSecret(l)
 	withPushSecret(l)
+	withServiceAccount(l)
 	withRollout(l)
 }
 
@@ -114,6 +120,7 @@ const (
 	noStatefulSets = "spec.rollout.mode: you may not patch statefulsets.apps in namespace NAMESPACE"
 	noDaemonSets   = "spec.rollout.mode: you may not patch daemonsets.apps in namespace NAMESPACE"
 	noPullSecret   = "spec.pullSecrets: you may not get the secret pull in namespace NAMESPACE"
+	noPods         = "spec.serviceAccountName: you may not create pods in namespace NAMESPACE"
 	noPushSecret   = "spec.build.pushSecrets: you may not get the secret push in namespace NAMESPACE"
 )
 
@@ -163,6 +170,15 @@ func TestAuthorityToCreate(t *testing.T) {
 		"a push secret without the right to get it": {
 			rights: without(getPushSecret), change: withEverything, want: noPushSecret,
 		},
+		"a service account without the right to create pods": {
+			rights: without(createPods), change: withEverything, want: noPods,
+		},
+		"a service account of a followed image": {
+			rights: []rbacv1.PolicyRule{getPullSecret}, change: withServiceAccount, want: noPods,
+		},
+		"a service account of a followed image with the right to create pods": {
+			rights: []rbacv1.PolicyRule{createPods}, change: withServiceAccount,
+		},
 		"the last of as many secrets as there can be": {
 			rights: []rbacv1.PolicyRule{createRuns, right("", "secrets", "get", manySecrets[:15]...)},
 			change: all(withBuild, withManySecrets),
@@ -189,6 +205,7 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"taking the build out":         {before: withEverything, change: func(l *v1alpha1.ImageLineage) { l.Spec.Build = nil }},
 		"taking the rollout out":       {before: withEverything, change: func(l *v1alpha1.ImageLineage) { l.Spec.Rollout = nil }},
 		"taking a pull secret out":     {before: withPullSecret, change: func(l *v1alpha1.ImageLineage) { l.Spec.PullSecrets = nil }},
+		"taking a service account out": {before: withServiceAccount, change: func(l *v1alpha1.ImageLineage) { l.Spec.ServiceAccountName = "" }},
 		"the parents of a tracked one": {before: withParent, change: withOtherParent},
 		"taking the rebuild annotation out": {
 			before: all(withBuild, rebuild("1")), change: func(l *v1alpha1.ImageLineage) { l.Annotations = nil },
@@ -241,6 +258,21 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"another template whose result would be pushed with a secret": {
 			rights: []rbacv1.PolicyRule{createRuns}, before: all(withBuild, withPushSecret), change: withOtherBuild,
 			want: noPushSecret,
+		},
+		"a service account added without the right to create pods": {
+			before: followed, change: withServiceAccount, want: noPods,
+		},
+		"another service account without the right to create pods": {
+			before: withServiceAccount, change: withOtherServiceAccount, want: noPods,
+		},
+		"another service account with the right to create pods": {
+			rights: []rbacv1.PolicyRule{createPods}, before: withServiceAccount, change: withOtherServiceAccount,
+		},
+		"another template whose result would be pushed with a service account's secrets": {
+			rights: []rbacv1.PolicyRule{createRuns}, before: all(withBuild, withServiceAccount), change: withOtherBuild, want: noPods,
+		},
+		"another parent that would be read with a service account's secrets": {
+			before: all(withParent, withServiceAccount), change: withOtherParent, want: noPods,
 		},
 		"another parent that would be read with a secret": {
 			before: all(withParent, withPullSecret), change: withOtherParent, want: noPullSecret,

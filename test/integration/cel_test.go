@@ -62,6 +62,7 @@ var validSpecs = map[string]string{
 	"what counts as a change":             image + "\npoll: {changeOn: Index}",
 	"platforms that count":                image + "\npoll: {changeOn: Content, platforms: [linux/amd64, linux/arm/v7]}",
 	"pull secrets":                        image + "\npullSecrets: " + list(8, "{name: s%d}"),
+	"a service account":                   image + "\nserviceAccountName: builder.of-images",
 	"children of the same namespace":      image + "\nallowedChildren: {namespaces: {from: Same}}",
 	"children of every namespace":         image + "\nallowedChildren: {namespaces: {from: All}}",
 	"children of selected namespaces":     image + "\nallowedChildren: {namespaces: {from: Selector, selector: {matchLabels: {tier: apps}}}}",
@@ -207,43 +208,43 @@ var invalidSpecs = map[string]struct {
 	},
 	"copies under a tag": {
 		spec: image + "\nmirror: {image: \"registry.example.com/mirror/web:1\"}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.image: Invalid value: mirror.image must be a repository without a tag or digest: each digest is kept under a tag of its own"},
 	},
 	"copies by digest": {
 		spec: image + "\nmirror: {image: \"registry.example.com/mirror/web@sha256:" + hex + "\"}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.image: Invalid value: mirror.image must be a repository without a tag or digest: each digest is kept under a tag of its own"},
 	},
 	"copies nowhere": {
 		spec: image + "\nmirror: {image: \"\"}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.image: Invalid value: spec.mirror.image in body should be at least 1 chars long"},
 	},
 	"copies of no image": {
 		spec: image + "\nmirror: {}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.image: Required value"},
 	},
 	"copies too far away": {
 		spec: image + "\nmirror: {image: " + long(385) + "}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.image: Too long: may not be more than 384 bytes"},
 	},
 	"copies of what is tracked": {
 		spec: image + "\nmirror: {image: registry.example.com/mirror/web}\n" + parent,
-		want: []string{"x"},
+		want: []string{"spec: Invalid value: spec.mirror is for images that are followed: remove it, or spec.from"},
 	},
 	"too many Secrets for copies": {
 		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: " + list(9, "{name: s%d}") + "}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.pushSecrets: Too many: 9: must have at most 8 items"},
 	},
 	"a Secret for copies twice": {
 		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: a}, {name: a}]}",
-		want: []string{"x"},
+		want: []string{`spec.mirror.pushSecrets[1]: Duplicate value: {"name":"a"}`},
 	},
 	"a Secret for copies without a name": {
 		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: \"\"}]}",
-		want: []string{"x"},
+		want: []string{"spec.mirror.pushSecrets[0].name: Invalid value: spec.mirror.pushSecrets[0].name in body should be at least 1 chars long"},
 	},
 	"workloads on copies that are not made": {
 		spec: image + "\nrollout: {mode: Patch, useMirror: true}",
-		want: []string{"x"},
+		want: []string{"spec: Invalid value: rollout.useMirror needs spec.mirror"},
 	},
 	"an interval that is too short": {
 		spec: image + "\npoll: {interval: 9s}",
@@ -287,6 +288,21 @@ pullSecrets: [{name: ""}]`,
 	"a pull secret with a long name": {
 		spec: image + "\npullSecrets: [{name: " + long(254) + "}]",
 		want: []string{"spec.pullSecrets[0].name: Too long: may not be more than 253 bytes"},
+	},
+	"a service account with an empty name": {
+		spec: image + `
+serviceAccountName: ""`,
+		want: []string{
+			`spec.serviceAccountName: Invalid value: spec.serviceAccountName in body should be at least 1 chars long`,
+		},
+	},
+	"a service account with a name that is none": {
+		spec: image + "\nserviceAccountName: A_b",
+		want: []string{"spec.serviceAccountName: Invalid value: spec.serviceAccountName in body should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"},
+	},
+	"a service account with a long name": {
+		spec: image + "\nserviceAccountName: " + long(254),
+		want: []string{"spec.serviceAccountName: Too long: may not be more than 253 bytes"},
 	},
 	"children without namespaces": {
 		spec: image + "\nallowedChildren: {}",

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+	"github.com/imagelineage/imagelineage/internal/registry"
+	"github.com/imagelineage/imagelineage/internal/registry/registrytest"
+)
+
+// mirrored is a registry and its mirror, where repositories are below cache/. Both
+// have the tag, each with an image of its own.
+type mirrored struct {
+	origin, mirror *registrytest.Registry
+	ref            reference.Reference
+	// digests of the tag at the origin and at the mirror.
+	here, there string
+	clock       *clocktesting.FakePassiveClock
+	client      *registry.Client
+}
+
+func newMirrored(t *testing.T) *mirrored {
+	t.Helper()
+	m := &mirrored{origin: registrytest.New(t), mirror: registrytest.New(t), clock: clocktesting.NewFakePassiveClock(time.Now())}
+	m.ref = m.origin.Reference(t, "team/app:stable")
+	m.here = m.origin.Push(t, m.ref)
+	m.there = m.mirror.Push(t, m.mirror.Reference(t, "cache/team/app:stable"))
+	m.client = registry.NewClient(registry.Options{
+		PlainHTTP: []string{m.origin.Host, m.mirror.Host}, Clock: m.clock, Timeout: 2 * time.Second,
+	})
+	m.client.SetRules(registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: []string{m.mirror.Host + "/cache/"}}}})
+	return m
+}
+
+// head asks for the tag, and returns how many requests that took at either.
+func (m *mirrored) head(t *testing.T, want string, auth registry.Keychain) (atMirror, atOrigin int) {
+	t.Helper()
+	m.mirror.ResetRequests()
+	m.origin.ResetRequests()
+	if got, err := m.client.Head(t.Context(), m.ref, auth); err != nil || got != want {
+		t.Errorf("Head = %s, %v; want %s", got, err, want)
+	}
+	return m.mirror.Requests("", ""), m.origin.Requests("", "")
+}
+
+func TestMirrorIsAskedFirst(t *testing.T) {
+	m := newMirrored(t)
+	m.head(t, m.there, anonymous)
+	for range 3 {
+		if atMirror, atOrigin := m.head(t, m.there, anonymous); atMirror != 1 || atOrigin != 0 {
+			t.Errorf("%d requests at the mirror and %d at the origin, want 1 and 0", atMirror, atOrigin)
+		}
+	}
+	if got, err := m.client.Describe(t.Context(), m.ref, m.there, registry.Detail{}, anonymous); err != nil || got.Digest != m.there {
+		t.Errorf("Describe = %+v, %v", got, err)
+	}
+	if n := m.origin.Requests("", ""); n != 0 {
+		t.Errorf("%d requests at the origin", n)
+	}
+}
+
+// TestMirrorWithoutAnAnswer: the origin answers, and the mirror is passed over for a
+// minute.
+func TestMirrorWithoutAnAnswer(t *testing.T) {
+	tests := map[string]struct {
+		intercept func(http.ResponseWriter, *http.Request) bool
+		// wantOther is whether another tag is asked for there meanwhile.
+		wantOther bool
+		wantPause time.Duration
+	}{
+		"it does not have the tag": {
+			intercept: func(w http.ResponseWriter, req *http.Request) bool {
+				if !strings.HasSuffix(req.URL.Path, "/stable") {
+					return false
+				}
+				registrytest.Refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN")
+				return true
+			},
+			wantOther: true, wantPause: time.Minute,
+		},
+		"it refuses":         {intercept: bare(http.StatusForbidden), wantOther: true, wantPause: time.Minute},
+		"it is a login page": {intercept: webPage, wantOther: true, wantPause: time.Minute},
+		"it has trouble":     {intercept: bare(http.StatusBadGateway), wantPause: time.Minute},
+		"it wants to be left alone": {
+			intercept: bare(http.StatusTooManyRequests, "Retry-After", "120"), wantPause: 2 * time.Minute,
+		},
+		"it breaks off": {
+			intercept: func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, wantPause: time.Minute,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := newMirrored(t)
+			m.mirror.Intercept(tt.intercept)
+			if atMirror, atOrigin := m.head(t, m.here, anonymous); atMirror == 0 || atOrigin == 0 {
+				t.Errorf("%d requests at the mirror and %d at the origin", atMirror, atOrigin)
+			}
+			m.clock.SetTime(m.clock.Now().Add(tt.wantPause - time.Second))
+			if atMirror, atOrigin := m.head(t, m.here, anonymous); atMirror != 0 || atOrigin != 1 {
+				t.Errorf("in the pause %d requests at the mirror and %d at the origin, want 0 and 1", atMirror, atOrigin)
+			}
+			other := m.origin.Reference(t, "team/app:other")
+			_, _ = m.client.Head(t.Context(), other, anonymous)
+			if asked := m.mirror.Requests("", "") > 0; asked != tt.wantOther {
+				t.Errorf("another tag is asked for at the mirror: %v, want %v", asked, tt.wantOther)
+			}
+			m.mirror.Recover()
+			m.clock.SetTime(m.clock.Now().Add(time.Second))
+			m.head(t, m.there, anonymous)
+		})
+	}
+}
+
+func TestMirrorsInTheirOrder(t *testing.T) {
+	m := newMirrored(t)
+	down := registrytest.New(t)
+	m.client.SetRules(registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: []string{down.Host, m.mirror.Host + "/cache"}}}})
+	if _, atOrigin := m.head(t, m.there, anonymous); atOrigin != 0 {
+		t.Errorf("%d requests at the origin", atOrigin)
+	}
+	if atMirror, _ := m.head(t, m.there, anonymous); atMirror != 1 {
+		t.Errorf("%d requests at the second mirror, want 1", atMirror)
+	}
+}
+
+// TestTheOriginsErrorIsTold: a mirror is the administrator's affair.
+func TestTheOriginsErrorIsTold(t *testing.T) {
+	m := newMirrored(t)
+	m.mirror.Intercept(bare(http.StatusBadGateway))
+	m.origin.Delete(t, m.ref)
+	_, err := m.client.Head(t.Context(), m.ref, anonymous)
+	if registry.ClassOf(err) != registry.Absent || registry.HostOf(err) != m.origin.Host {
+		t.Errorf("error %v of %s", err, registry.HostOf(err))
+	}
+}
+
+// TestMirrorGetsItsOwnCredentials, and never the origin's.
+func TestMirrorGetsItsOwnCredentials(t *testing.T) {
+	everyLogin(t, func(t *testing.T, token bool) {
+		t.Helper()
+		m := newMirrored(t)
+		there := registrytest.Login{User: "there", Password: "word", Path: "cache/team"}
+		atMirror := m.mirror.RequireLogin(token, there)
+		atOrigin := m.origin.RequireLogin(token, me)
+		m.head(t, m.here, keychain(t, m.origin.Host, "me", "word"))
+		if atMirror.Came("me") != 0 || atOrigin.Came("me") == 0 {
+			t.Error("the mirror was shown the origin's credentials, or the origin was not")
+		}
+		both := keychain(t, m.origin.Host, "me", "word", m.mirror.Host+"/cache/team", "there", "word")
+		m.head(t, m.there, both)
+		if a, o := m.head(t, m.there, both); a != 1 || o != 0 || atOrigin.Came("there") != 0 {
+			t.Errorf("%d requests at the mirror and %d at the origin, want 1 and 0", a, o)
+		}
+	})
+}
+
+// TestMirrorIsNotAskedForAPublish: what is confirmed before is the origin's word, too.
+func TestMirrorIsNotAskedForAPublish(t *testing.T) {
+	m := newMirrored(t)
+	made := m.origin.Push(t, m.ref.WithTag("made"))
+	if got, err := m.client.Confirm(t.Context(), m.ref, anonymous); err != nil || got != m.here {
+		t.Errorf("Confirm = %s, %v; want %s", got, err, m.here)
+	}
+	if err := m.client.MayPush(t.Context(), m.ref, anonymous); err != nil {
+		t.Error(err)
+	}
+	if got, err := m.client.Publish(t.Context(), m.ref, made, m.here, anonymous); err != nil || got.Outcome != registry.Moved {
+		t.Errorf("Publish = %+v, %v", got, err)
+	}
+	if n := m.mirror.Requests("", ""); n != 0 {
+		t.Errorf("%d requests at the mirror", n)
+	}
+}
