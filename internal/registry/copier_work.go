@@ -52,8 +52,9 @@ func (c *Copier) next(ctx context.Context) (*job, context.Context) {
 		}
 		c.queue = slices.Delete(c.queue, i, i+1)
 		c.busy[j.request.place()] = true
-		ctx, j.cancel = context.WithCancel(ctx)
-		return j, ctx
+		work, cancel := context.WithCancel(ctx)
+		j.cancel = cancel
+		return j, work
 	}
 	return nil, nil
 }

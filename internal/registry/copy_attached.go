@@ -22,6 +22,10 @@ import (
 // it does not use referrers; cosign, specs/SIGNATURE_SPEC.md ("Tag-based Discovery").
 var cosignSuffixes = []string{".sig", ".att", ".sbom"}
 
+// subjectHeader answers who writes a referrer to a registry that lists it by itself; OCI
+// distribution-spec, "Pushing Manifests with Subject".
+const subjectHeader = "Oci-Subject"
+
 // maxReferrerPages is how many pages of referrers are read of one manifest.
 const maxReferrerPages = 100
 
@@ -78,8 +82,7 @@ func (r *copying) referrer(ctx context.Context, subject string, raw json.RawMess
 	if err != nil {
 		return false, err
 	}
-	// OCI distribution-spec, "Pushing Manifests with Subject".
-	return answer.Get("OCI-Subject") != "", r.arrived(d.Digest)
+	return answer.Get(subjectHeader) != "", r.arrived(d.Digest)
 }
 
 // list adds referrers to the target's fallback tag. Clients have to do that where the

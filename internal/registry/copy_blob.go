@@ -111,36 +111,37 @@ func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error
 		return nil
 	}
 	_ = r.bounded(context.WithoutCancel(ctx), r.target.question, func(ctx context.Context) error {
-		r.target.giveUp(ctx, upload, upload.String())
+		registry := &url.URL{Scheme: r.target.repository.Scheme(), Host: r.target.repository.RegistryStr()}
+		r.target.giveUp(ctx, registry, upload.String())
 		return nil
 	})
 	return err
 }
 
 func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) error {
-	p := r.pace(ctx)
+	ctx, p := r.paced(ctx)
 	defer p.stop()
-	body, err := r.fetch(p, d)
+	body, err := r.fetch(ctx, p, d)
 	if err != nil {
-		return r.whyStopped(p, err)
+		return r.whyStopped(ctx, p, err)
 	}
 	defer func() { _ = body.Close() }()
-	if err = r.upload(p, d, upload, body); err != nil {
+	if err = r.upload(ctx, d, upload, body); err != nil {
 		if failed := body.failed.Load(); failed != nil {
 			err = failed
 		}
-		return r.whyStopped(p, err)
+		return r.whyStopped(ctx, p, err)
 	}
 	return nil
 }
 
 // whyStopped is the error of a stream: that nothing moved, and at whose end, or what it
 // is given.
-func (r *copying) whyStopped(p *pace, err error) error {
+func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
 	stalled := func(e *end) error {
 		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))}
 	}
-	switch cause := context.Cause(p.ctx); {
+	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errSourceStalled):
 		return stalled(r.source)
 	case errors.Is(cause, errTargetStalled):
@@ -151,9 +152,9 @@ func (r *copying) whyStopped(p *pace, err error) error {
 }
 
 // upload sends a blob's bytes to where the target wants them.
-func (r *copying) upload(p *pace, d descriptor, upload *url.URL, body *blobBody) error {
+func (r *copying) upload(ctx context.Context, d descriptor, upload *url.URL, body *blobBody) error {
 	q := r.target.question
-	ctx, w := withWitness(p.ctx)
+	ctx, w := withWitness(ctx)
 	to := *upload
 	query := to.Query()
 	query.Set("digest", d.Digest)
@@ -183,19 +184,19 @@ type blobLimitKey struct{}
 
 // bodyLimit is the most that is read of an answer, in bytes: maxBody, or what a copy
 // expects of a blob by the word of its manifest.
-func bodyLimit(ctx context.Context) int64 {
-	limit, _ := ctx.Value(blobLimitKey{}).(int64)
+func bodyLimit(req *http.Request) int64 {
+	limit, _ := req.Context().Value(blobLimitKey{}).(int64)
 	return max(limit, maxBody)
 }
 
 // fetch begins to read a blob.
-func (r *copying) fetch(p *pace, d descriptor) (*blobBody, error) {
+func (r *copying) fetch(ctx context.Context, p *pace, d descriptor) (*blobBody, error) {
 	q := r.source.reading(d.Digest)
 	hasher, err := hasherFor(d.Digest)
 	if err != nil {
 		return nil, q.invalid("the digest of the layer is of an unknown kind")
 	}
-	ctx, w := withWitness(context.WithValue(p.ctx, blobLimitKey{}, d.Size))
+	ctx, w := withWitness(context.WithValue(ctx, blobLimitKey{}, d.Size))
 	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
 	if err != nil {

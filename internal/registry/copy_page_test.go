@@ -41,7 +41,7 @@ func FuzzNextPage(f *testing.F) {
 	f.Add(`</v2/x?n=2>; rel="next"`)
 	f.Add(`<https://other.example.com/x>; rel="next"`)
 	f.Add(`<//other/x>; rel=next`)
-	f.Add(`<\\other\x>; rel=next`)
+	f.Add(`<\\elsewhere\x>; rel=next`)
 	f.Add(`<>;rel=next`)
 	of := &url.URL{Scheme: "https", Host: "registry.example.com", Path: "/v2/"}
 	f.Fuzz(func(t *testing.T, link string) {

@@ -27,7 +27,6 @@ var (
 // pace ends a stream that stands still: for a minute while bytes flow, and for five
 // after the last one, when the registry looks at the whole and puts it where it belongs.
 type pace struct {
-	ctx    context.Context //nolint:containedctx // both ends of the stream end with it
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	// answer is what a registry has for one.
@@ -38,9 +37,10 @@ type pace struct {
 	reading atomic.Bool
 }
 
-func (c *Client) pace(ctx context.Context) *pace {
-	p := &pace{answer: c.timeout}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
+// paced is the context for both ends of a stream, and what keeps it going.
+func (c *Client) paced(ctx context.Context) (context.Context, *pace) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &pace{cancel: cancel, answer: c.timeout}
 	p.reading.Store(true)
 	p.patience.Store(int64(stallFactor * p.answer))
 	p.timer = time.AfterFunc(stallFactor*p.answer, func() {
@@ -50,7 +50,7 @@ func (c *Client) pace(ctx context.Context) *pace {
 			p.cancel(errTargetStalled)
 		}
 	})
-	return p
+	return ctx, p
 }
 
 // begin says that the source is waited for. How long both have does not change by that.

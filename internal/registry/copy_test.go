@@ -121,7 +121,7 @@ func TestCopyKilled(t *testing.T) {
 		o := newOriginal(t, source, true)
 		to := target.Reference(t, "mirror/app")
 		var made atomic.Int64
-		down := func(w http.ResponseWriter, _ *http.Request) bool {
+		down := func(_ http.ResponseWriter, _ *http.Request) bool {
 			if int(made.Add(1)) > failing {
 				panic(http.ErrAbortHandler)
 			}
@@ -237,7 +237,7 @@ func TestCopyToARegistryThatListsReferrers(t *testing.T) {
 		raw, _ := io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(raw))
 		if bytes.Contains(raw, []byte(`"subject"`)) {
-			w.Header().Set("OCI-Subject", o.digest)
+			w.Header().Set("Oci-Subject", o.digest)
 		}
 		return false
 	})

@@ -11,6 +11,7 @@
 //   - Credentials turns named Secrets and ServiceAccounts into a Keychain.
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.
+//   - Copier has Client copy digests to another registry, in the background.
 //
 // Every error is an *Error with a Class. Its text is made of our own words and
 // of names that users wrote; nothing that a registry answers gets into it, since

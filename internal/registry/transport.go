@@ -122,7 +122,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		contentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), g.clock.Now()),
 	})
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: bodyLimit(req.Context()), witness: w}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: bodyLimit(req), witness: w}
 	return resp, nil
 }
 
