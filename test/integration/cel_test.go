@@ -246,6 +246,18 @@ var invalidSpecs = map[string]struct {
 		spec: image + "\nrollout: {mode: Patch, useMirror: true}",
 		want: []string{"spec: Invalid value: rollout.useMirror needs spec.mirror"},
 	},
+	"a Secret for copies that has no name": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{}]}",
+		want: []string{"spec.mirror.pushSecrets[0].name: Required value"},
+	},
+	"a Secret for copies with a long name": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: " + long(254) + "}]}",
+		want: []string{"spec.mirror.pushSecrets[0].name: Too long: may not be more than 253 bytes"},
+	},
+	"a Secret for copies with a wrong name": {
+		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: A_b}]}",
+		want: []string{"spec.mirror.pushSecrets[0].name: Invalid value: spec.mirror.pushSecrets[0].name in body should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"},
+	},
 	"an interval that is too short": {
 		spec: image + "\npoll: {interval: 9s}",
 		want: []string{"spec.poll.interval: Invalid value: poll.interval must be at least 10s"},
