@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,14 +33,14 @@ const (
 
 // Options say how registries are spoken to.
 type Options struct {
-	// PlainHTTP are the hosts that speak plain HTTP: host:port, or host for all of
-	// its ports. Every other host is spoken to by HTTPS only, whatever its address.
-	PlainHTTP []string
+	// Rules of the operator's configuration. They have to be valid: see
+	// Rules.Validate. Configure changes them.
+	Rules Rules
 	// UserAgent that registries see in front of the library's own.
 	UserAgent string
-	// Transport to registries, for a proxy or certificate authorities; the
-	// default is one like net/http's. Of an *http.Transport a copy is used that
-	// connects to no link-local address; any other has to see to that itself.
+	// Transport to registries; the default is one like net/http's. Of an
+	// *http.Transport copies are used that connect to no address that they must not
+	// and trust the authorities of the rules; any other has to see to that itself.
 	Transport http.RoundTripper
 	// Clock; the default is the real one.
 	Clock clock.PassiveClock
@@ -53,8 +52,9 @@ type Options struct {
 // for concurrent use, and meant to be the only one of the process, because it
 // keeps connections and tokens.
 type Client struct {
-	transport http.RoundTripper
-	plain     map[string]bool
+	base      http.RoundTripper
+	userAgent string
+	setup     atomic.Pointer[setup]
 	clock     clock.PassiveClock
 	timeout   time.Duration
 
@@ -83,18 +83,24 @@ func NewClient(o Options) *Client {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	plain := make(map[string]bool, len(o.PlainHTTP))
-	for _, host := range o.PlainHTTP {
-		plain[strings.ToLower(strings.TrimSpace(host))] = true
+	if o.Transport == nil {
+		o.Transport = defaultTransport()
 	}
-	return &Client{
-		transport: transport.NewUserAgent(&guard{next: guarded(o.Transport), plain: plain, clock: o.Clock}, o.UserAgent),
-		plain:     plain,
+	c := &Client{
+		base:      o.Transport,
+		userAgent: o.UserAgent,
 		clock:     o.Clock,
 		timeout:   o.Timeout,
 		sessions:  map[sessionKey]*session{},
 		headless:  map[string]time.Time{},
 	}
+	c.setup.Store(newSetup(c.base, o.Rules, nil))
+	return c
+}
+
+// transport is for the requests of one session with a host.
+func (c *Client) transport(host string) http.RoundTripper {
+	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, clock: c.clock}, c.userAgent)
 }
 
 // question is one operation on one repository.
@@ -147,9 +153,9 @@ func (c *Client) bounded(ctx context.Context, q question, f func(context.Context
 
 // session finds or begins the session for a question.
 func (c *Client) session(ctx context.Context, q question) (*session, name.Repository, error) {
-	repository, err := c.repository(q.ref)
+	repository, err := c.repository(q)
 	if err != nil {
-		return nil, repository, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the repository's name cannot be used"}
+		return nil, repository, err
 	}
 	auth, credential, err := q.auth.authenticator(ctx, q.ref)
 	if err != nil {
@@ -176,7 +182,7 @@ func (c *Client) sessionFor(key sessionKey, auth authn.Authenticator) (*session,
 	}
 	puller, err := remote.NewPuller(
 		remote.WithAuth(auth),
-		remote.WithTransport(c.transport),
+		remote.WithTransport(c.transport(key.host)),
 		// No retries: a blind one costs the caller's time and the registry's
 		// patience, and the library does not look at Retry-After.
 		remote.WithRetryStatusCodes(),
@@ -198,16 +204,22 @@ func (c *Client) end(s *session) {
 	}
 }
 
-// repository is the library's form of a reference's repository.
-func (c *Client) repository(ref reference.Reference) (name.Repository, error) {
-	if ref.IsZero() {
-		return name.Repository{}, errors.New("no repository")
+// repository is the library's form of a question's repository, if it may be asked.
+func (c *Client) repository(q question) (name.Repository, error) {
+	rules := c.Rules()
+	if !q.ref.IsZero() && !rules.Allows(q.ref) {
+		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the operator's configuration does not allow this registry; " +
+			"an administrator can add it to registries.allowed"}
 	}
 	var options []name.Option
-	if isPlain(c.plain, ref.Host()) {
+	if rules.For(q.host()).PlainHTTP {
 		options = append(options, name.Insecure)
 	}
-	return name.NewRepository(ref.Repository, options...)
+	repository, err := name.NewRepository(q.ref.Repository, options...)
+	if err != nil || q.ref.IsZero() {
+		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the repository's name cannot be used"}
+	}
+	return repository, nil
 }
 
 // path is the repository without its host, for errors, which name the host.

@@ -127,20 +127,20 @@ type writer struct {
 }
 
 func (c *Client) writer(ctx context.Context, q question) (*writer, error) {
-	repository, err := c.repository(q.ref)
+	repository, err := c.repository(q)
 	if err != nil {
-		return nil, q.invalid("the repository's name cannot be used")
+		return nil, err
 	}
 	auth, _, err := q.auth.authenticator(ctx, q.ref)
 	if err != nil {
 		return nil, err
 	}
-	return c.beginWriting(ctx, repository, auth)
+	return c.beginWriting(ctx, repository, auth, c.transport(q.host()))
 }
 
-func (c *Client) beginWriting(ctx context.Context, repository name.Repository, auth authn.Authenticator) (*writer, error) {
+func (c *Client) beginWriting(ctx context.Context, repository name.Repository, auth authn.Authenticator, to http.RoundTripper) (*writer, error) {
 	scopes := []string{repository.Scope(transport.PushScope)}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport, scopes)
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, to, scopes)
 	if err != nil {
 		return nil, err
 	}
