@@ -100,7 +100,7 @@ func mapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 // manager what of them runs by itself. All of them live by the same clock.
 func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Parts, error) {
 	registryClient := registry.NewClient(registry.Options{
-		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: clock,
+		Rules: registry.Rules{}.WithPlainHTTP(o.PlainHTTPRegistries...), UserAgent: "imagelineage", Clock: clock,
 	})
 	credentials := registry.NewCredentials(mgr.GetAPIReader(), clock)
 	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})

@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -33,14 +32,14 @@ const (
 
 // Options say how registries are spoken to.
 type Options struct {
-	// PlainHTTP are the hosts that speak plain HTTP: host:port, or host for all of
-	// its ports. Every other host is spoken to by HTTPS only, whatever its address.
-	PlainHTTP []string
+	// Rules of the operator's configuration. They have to be valid: see
+	// Rules.Validate. Configure changes them.
+	Rules Rules
 	// UserAgent that registries see in front of the library's own.
 	UserAgent string
-	// Transport to registries, for a proxy or certificate authorities; the
-	// default is one like net/http's. Of an *http.Transport a copy is used that
-	// connects to no link-local address; any other has to see to that itself.
+	// Transport to registries; the default is one like net/http's. Of an
+	// *http.Transport copies are used that connect to no address that they must not
+	// and trust the authorities of the rules; any other has to see to that itself.
 	Transport http.RoundTripper
 	// Clock; the default is the real one.
 	Clock clock.PassiveClock
@@ -52,12 +51,11 @@ type Options struct {
 // for concurrent use, and meant to be the only one of the process, because it
 // keeps connections and tokens.
 type Client struct {
-	transport http.RoundTripper
-	plain     map[string]bool
+	base      http.RoundTripper
+	userAgent string
+	setup     atomic.Pointer[setup]
 	clock     clock.PassiveClock
 	timeout   time.Duration
-	// rules of now: they may be others tomorrow.
-	rules func() Rules
 	// choices are the candidates that were not refused.
 	choices *recall[choiceKey, int]
 	// pauses are the mirrors, and what was asked at them, that had no answer.
@@ -87,27 +85,34 @@ func NewClient(o Options) *Client {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	plain := make(map[string]bool, len(o.PlainHTTP))
-	for _, host := range o.PlainHTTP {
-		plain[strings.ToLower(strings.TrimSpace(host))] = true
+	if o.Transport == nil {
+		o.Transport = defaultTransport()
 	}
-	return &Client{
-		transport: transport.NewUserAgent(&guard{next: guarded(o.Transport), plain: plain, clock: o.Clock}, o.UserAgent),
-		plain:     plain,
+	c := &Client{
+		base:      o.Transport,
+		userAgent: o.UserAgent,
 		clock:     o.Clock,
 		timeout:   o.Timeout,
-		rules:     func() Rules { return Rules{} },
 		choices:   newRecall[choiceKey, int](o.Clock),
 		pauses:    newRecall[string, struct{}](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  map[string]time.Time{},
 	}
+	c.setup.Store(newSetup(c.base, o.Rules, nil))
+	return c
+}
+
+// transport is for the requests of one session with a host.
+func (c *Client) transport(host string) http.RoundTripper {
+	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, clock: c.clock}, c.userAgent)
 }
 
 // question is one operation on one repository.
 type question struct {
-	ref  reference.Reference
-	auth Keychain
+	ref reference.Reference
+	// origin is what a mirror is asked for; zero where it is no mirror that is asked.
+	origin reference.Reference
+	auth   Keychain
 	// op is what errors say was asked.
 	op string
 	// push is set where the right to write is needed.
@@ -117,6 +122,14 @@ type question struct {
 // operation is what is done within a session. The question is the one that the
 // session is for: the repository may be a mirror's.
 type operation func(context.Context, question, *session, name.Repository) error
+
+// named is the reference that a user names: that of a mirror is the administrator's.
+func (q question) named() reference.Reference {
+	if q.origin.IsZero() {
+		return q.ref
+	}
+	return q.origin
+}
 
 func (q question) host() string { return q.ref.Host() }
 
@@ -165,9 +178,9 @@ func (c *Client) bounded(ctx context.Context, q question, f func(context.Context
 
 // session finds or begins the session for a question.
 func (c *Client) session(q question, with candidate) (*session, name.Repository, error) {
-	repository, err := c.repository(q.ref)
+	repository, err := c.repository(q)
 	if err != nil {
-		return nil, repository, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the repository's name cannot be used"}
+		return nil, repository, err
 	}
 	s, err := c.sessionFor(sessionKey{repository: q.ref.Repository, credential: with.hash()}, with)
 	if err != nil {
@@ -184,7 +197,7 @@ func (c *Client) sessionFor(key sessionKey, with candidate) (*session, error) {
 	}
 	puller, err := remote.NewPuller(
 		remote.WithAuth(with.authenticator()),
-		remote.WithTransport(c.transport),
+		remote.WithTransport(c.transport(reference.Reference{Repository: key.repository}.Host())),
 		// No retries: a blind one costs the caller's time and the registry's
 		// patience, and the library does not look at Retry-After.
 		remote.WithRetryStatusCodes(),
@@ -206,16 +219,22 @@ func (c *Client) end(s *session) {
 	}
 }
 
-// repository is the library's form of a reference's repository.
-func (c *Client) repository(ref reference.Reference) (name.Repository, error) {
-	if ref.IsZero() {
-		return name.Repository{}, errors.New("no repository")
+// repository is the library's form of a question's repository, if it may be asked.
+func (c *Client) repository(q question) (name.Repository, error) {
+	rules := c.Rules()
+	if !q.ref.IsZero() && !rules.Allows(q.named()) {
+		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the operator's configuration does not allow this registry; " +
+			"an administrator can add it to registries.allowed"}
 	}
 	var options []name.Option
-	if isPlain(c.plain, ref.Host()) {
+	if rules.For(q.host()).PlainHTTP {
 		options = append(options, name.Insecure)
 	}
-	return name.NewRepository(ref.Repository, options...)
+	repository, err := name.NewRepository(q.ref.Repository, options...)
+	if err != nil || q.ref.IsZero() {
+		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the repository's name cannot be used"}
+	}
+	return repository, nil
 }
 
 // path is the repository without its host, for errors, which name the host.

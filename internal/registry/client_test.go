@@ -21,8 +21,11 @@ import (
 
 var anonymous = registry.Keychain{}
 
+// plainHTTP are rules that speak plain HTTP to hosts.
+func plainHTTP(hosts ...string) registry.Rules { return registry.Rules{}.WithPlainHTTP(hosts...) }
+
 func newClient(hosts ...string) *registry.Client {
-	return registry.NewClient(registry.Options{PlainHTTP: hosts, UserAgent: "test", Timeout: 2 * time.Second})
+	return registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), UserAgent: "test", Timeout: 2 * time.Second})
 }
 
 func TestHeadCostsOneRequest(t *testing.T) {

@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -196,11 +195,11 @@ func (c *Client) begin(ctx context.Context, q question, scope string, with candi
 	if scope == transport.PushScope {
 		return c.writer(ctx, q, with)
 	}
-	repository, err := c.repository(q.ref)
+	repository, err := c.repository(q)
 	if err != nil {
-		return nil, q.invalid("the repository's name cannot be used")
+		return nil, err
 	}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport, []string{repository.Scope(scope)})
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport(q.host()), []string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
@@ -211,26 +210,6 @@ func (c *Client) begin(ctx context.Context, q question, scope string, with candi
 	return &writer{
 		session:    session{puller: puller},
 		repository: repository,
-		client:     http.Client{Transport: authorized, CheckRedirect: q.onward},
+		client:     http.Client{Transport: authorized},
 	}, nil
-}
-
-// maxRedirects is net/http's own bound.
-const maxRedirects = 10
-
-// onward lets a source send on to where it keeps its blobs. A registry that is out on
-// the Internet has none at a private address.
-func (q question) onward(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return q.invalid(fmt.Sprintf("it redirects more than %d times", maxRedirects))
-	}
-	return q.elsewhere(req.URL.Host)
-}
-
-// elsewhere is an error where a registry must not send a client on to a host.
-func (q question) elsewhere(host string) error {
-	if host != q.host() && IsPrivate(host) && !IsPrivate(q.host()) {
-		return q.invalid("it sends clients on to a private address")
-	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -95,10 +94,7 @@ func uploadAddress(q question, registry *url.URL, location string) (*url.URL, er
 	if err != nil || location == "" || upload.User != nil || upload.Scheme != registry.Scheme {
 		return nil, q.invalid("it does not say where to upload to, or nowhere that could be used")
 	}
-	if strings.EqualFold(upload.Host, registry.Host) {
-		return upload, nil
-	}
-	return upload, q.elsewhere(upload.Host)
+	return upload, nil
 }
 
 // send streams a blob from the source to an upload: OCI distribution-spec, "POST then

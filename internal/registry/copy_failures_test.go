@@ -152,7 +152,7 @@ func TestCopyFailures(t *testing.T) {
 			to := target.Reference(t, "mirror/app")
 			source.Intercept(tt.source)
 			target.Intercept(tt.target)
-			client := registry.NewClient(registry.Options{PlainHTTP: []string{source.Host, target.Host}, Timeout: cmp.Or(tt.timeout, 10*time.Second)})
+			client := registry.NewClient(registry.Options{Rules: plainHTTP(source.Host, target.Host), Timeout: cmp.Or(tt.timeout, 10*time.Second)})
 			_, err := o.copy(client, to)
 			blamed := target.Host
 			if tt.wantSource {

@@ -56,8 +56,8 @@ func FuzzNextPage(f *testing.F) {
 	})
 }
 
-// FuzzUploadAddress: no upload goes to plain HTTP, takes a name along, or goes from the
-// Internet to a private address.
+// FuzzUploadAddress: no upload goes to plain HTTP, or takes a name along. That none goes
+// from the Internet to a private address is the guard's affair.
 func FuzzUploadAddress(f *testing.F) {
 	f.Add("/v2/team/app/blobs/uploads/1?_state=x")
 	f.Add("https://storage.example.com/upload")
@@ -72,7 +72,7 @@ func FuzzUploadAddress(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got.Scheme != "https" || got.User != nil || IsPrivate(got.Host) {
+		if got.Scheme != "https" || got.User != nil {
 			t.Errorf("uploadAddress(%q) = %s", location, got)
 		}
 	})

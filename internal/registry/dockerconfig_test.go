@@ -163,8 +163,7 @@ func TestNarrow(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := NewClient(Options{})
-			client.SetRules(tt.rules)
+			client := NewClient(Options{Rules: tt.rules})
 			ref := reference.Reference{Repository: host + "/team/app", Tag: "stable"}
 			a, b := client.Narrow(ref, keychainOf(t, one...)), client.Narrow(ref, keychainOf(t, tt.other...))
 			if same := a.Hash == b.Hash; same != tt.want {

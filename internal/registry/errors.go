@@ -153,9 +153,12 @@ func classify(ctx context.Context, host, op string, err error, seen sighting) *E
 		is.Status = answered.StatusCode
 		is.Class, is.cause = classOfStatus(answered)
 	case ctx.Err() != nil:
-		is.Class, is.cause, is.context = Unavailable, causeOfContext(ctx.Err()), ctx.Err()
+		is.Class, is.cause, is.context = Unavailable, seen.where()+causeOfContext(ctx.Err()), ctx.Err()
 	case seen.status == 0 || seen.failed || brokeOff(err):
-		is.Class, is.cause = Unavailable, causeOfNetwork(err)
+		is.Class, is.cause = Unavailable, seen.where()+causeOfNetwork(err)
+	case seen.status == http.StatusTooManyRequests || seen.status >= http.StatusInternalServerError:
+		// The library wanted to read more of the answer than it could.
+		is.Class, is.cause = classOfStatus(&transport.Error{StatusCode: seen.status})
 	default:
 		is.Class, is.cause = Invalid, "the answer is not that of a registry, or is damaged"
 	}
@@ -163,6 +166,14 @@ func classify(ctx context.Context, host, op string, err error, seen sighting) *E
 		is.RetryAfter = 0
 	}
 	return is
+}
+
+// where begins the cause of a failure that is not the registry's own.
+func (s sighting) where() string {
+	if s.failed && s.abroad {
+		return "the host that it sends clients on to: "
+	}
+	return ""
 }
 
 func classOfStatus(e *transport.Error) (Class, string) {
@@ -217,7 +228,7 @@ func causeOfNetwork(err error) string {
 		return "the host name cannot be resolved"
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "its certificate is signed by an unknown authority"
+		return "its certificate is signed by an unknown authority; an administrator can have it trusted in the operator's configuration"
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "its certificate is not valid for the host"

@@ -62,6 +62,8 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Refe
 		switch {
 		case err == nil && isHTML(seen.contentType):
 			return "", q.invalid("it answers with a web page")
+		case err == nil && !isImage(string(found.MediaType)):
+			return "", q.noImage()
 		case err == nil:
 			return found.Digest.String(), nil
 		case !worthGetting(ctx, seen):
@@ -77,6 +79,9 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Refe
 	}
 	if !isManifest(found.Manifest) {
 		return "", q.noManifest(ctx)
+	}
+	if !isImage(mediaTypeOf(found.Manifest, string(found.MediaType))) {
+		return "", q.noImage()
 	}
 	if learned {
 		c.rememberHeadless(q.host())

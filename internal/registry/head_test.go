@@ -104,7 +104,7 @@ func TestHeadFailures(t *testing.T) {
 			r.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
 				return strings.Contains(req.URL.Path, "/manifests/") && tt.intercept(w, req)
 			})
-			client := registry.NewClient(registry.Options{PlainHTTP: []string{r.Host}, Timeout: 300 * time.Millisecond})
+			client := registry.NewClient(registry.Options{Rules: plainHTTP(r.Host), Timeout: 300 * time.Millisecond})
 			_, err := client.Head(t.Context(), ref, anonymous)
 			var got *registry.Error
 			if !errors.As(err, &got) {

@@ -100,7 +100,7 @@ func TestMayPush(t *testing.T) {
 				}
 				return req.Method == http.MethodPost && tt.post != nil && tt.post(w, req)
 			})
-			client := registry.NewClient(registry.Options{PlainHTTP: []string{r.Host}, Timeout: 300 * time.Millisecond})
+			client := registry.NewClient(registry.Options{Rules: plainHTTP(r.Host), Timeout: 300 * time.Millisecond})
 			err := client.MayPush(t.Context(), r.Reference(t, "team/app:stable"), anonymous)
 			checkRefusal(t, r, err, tt.want, tt.wantText)
 			if posts, deletes := r.Requests("POST", ""), r.Requests("DELETE", ""); posts != 1 || deletes != tt.wantDeletes {
@@ -193,7 +193,7 @@ func TestMayPushGivesUpItsUpload(t *testing.T) {
 				}
 				return false
 			})
-			client := registry.NewClient(registry.Options{PlainHTTP: []string{r.Host, elsewhere.Host}, Timeout: 300 * time.Millisecond})
+			client := registry.NewClient(registry.Options{Rules: plainHTTP(r.Host, elsewhere.Host), Timeout: 300 * time.Millisecond})
 			if err := client.MayPush(t.Context(), r.Reference(t, "team/app:stable"), keychain(t, r.Host, "me", "word")); err != nil {
 				t.Error(err)
 			}

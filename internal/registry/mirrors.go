@@ -18,7 +18,7 @@ const mirrorPause = time.Minute
 // mirrors are the places where a reference is asked for before its own host.
 func (c *Client) mirrors(ref reference.Reference) []reference.Reference {
 	var places []reference.Reference
-	for _, mirror := range c.rules().For(ref.Host()).Mirrors {
+	for _, mirror := range c.Rules().For(ref.Host()).Mirrors {
 		place := ref
 		place.Repository = strings.TrimSuffix(mirror, "/") + "/" + path(ref)
 		places = append(places, place)
@@ -37,7 +37,7 @@ func (c *Client) Narrow(ref reference.Reference, auth Keychain) Keychain {
 // at the host itself, whose error is the one that counts.
 func (c *Client) ask(ctx context.Context, q question, f operation) error {
 	for _, place := range c.mirrors(q.ref) {
-		at := question{ref: place, auth: q.auth, op: q.op}
+		at := question{ref: place, origin: q.ref, auth: q.auth, op: q.op}
 		if c.paused(at) {
 			continue
 		}

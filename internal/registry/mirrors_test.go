@@ -34,10 +34,28 @@ func newMirrored(t *testing.T) *mirrored {
 	m.here = m.origin.Push(t, m.ref)
 	m.there = m.mirror.Push(t, m.mirror.Reference(t, "cache/team/app:stable"))
 	m.client = registry.NewClient(registry.Options{
-		PlainHTTP: []string{m.origin.Host, m.mirror.Host}, Clock: m.clock, Timeout: 2 * time.Second,
+		Rules: m.mirrors(m.mirror.Host + "/cache/"), Clock: m.clock, Timeout: 2 * time.Second,
 	})
-	m.client.SetRules(registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: []string{m.mirror.Host + "/cache/"}}}})
 	return m
+}
+
+// mirrors are rules by which these are asked before the origin.
+func (m *mirrored) mirrors(mirrors ...string) registry.Rules {
+	hosts := []string{m.origin.Host, m.mirror.Host}
+	for _, mirror := range mirrors {
+		host, _, _ := strings.Cut(mirror, "/")
+		hosts = append(hosts, host)
+	}
+	rules := registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: mirrors}}}
+	return rules.WithPlainHTTP(hosts...)
+}
+
+// configure puts rules into force.
+func (m *mirrored) configure(t *testing.T, rules registry.Rules) {
+	t.Helper()
+	if err := m.client.Configure(rules); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // head asks for the tag, and returns how many requests that took at either.
@@ -122,7 +140,7 @@ func TestMirrorWithoutAnAnswer(t *testing.T) {
 func TestMirrorsInTheirOrder(t *testing.T) {
 	m := newMirrored(t)
 	down := registrytest.New(t)
-	m.client.SetRules(registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: []string{down.Host, m.mirror.Host + "/cache"}}}})
+	m.configure(t, m.mirrors(down.Host, m.mirror.Host+"/cache"))
 	if _, atOrigin := m.head(t, m.there, anonymous); atOrigin != 0 {
 		t.Errorf("%d requests at the origin", atOrigin)
 	}

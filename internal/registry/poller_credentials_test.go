@@ -83,8 +83,7 @@ func TestOtherCredentialsShareNothing(t *testing.T) {
 // those who have only the host's in common.
 func TestRulesChangeWhileAFeedIsShared(t *testing.T) {
 	m := newMirrored(t)
-	rules := registry.Rules{Hosts: []registry.HostRule{{Host: m.origin.Host, Mirrors: []string{m.mirror.Host + "/cache"}}}}
-	m.client.SetRules(registry.Rules{})
+	m.configure(t, m.mirrors())
 	m.mirror.RequireLogin(false, registrytest.Login{User: "there", Password: "word"})
 	w := newMirroredWorld(t, m)
 	w.cluster.set("a/pull", pullSecret(m.origin.Host, "me", "word", m.mirror.Host, "there", "word"))
@@ -95,7 +94,7 @@ func TestRulesChangeWhileAFeedIsShared(t *testing.T) {
 	w.shows(2, m.ref, m.here)
 	w.heads(m.origin, 1)
 
-	m.client.SetRules(rules)
+	m.configure(t, m.mirrors(m.mirror.Host+"/cache"))
 	for range 3 {
 		w.pass(time.Minute)
 		if o := w.poller.Latest(owner(2), m.ref); string(o.Digest) != m.here {

@@ -30,7 +30,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 	t.Helper()
 	w := &world{t: t, clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), cluster: &cluster{}}
 	w.poller = registry.NewPoller(registry.PollerOptions{
-		Asker:   registry.NewClient(registry.Options{PlainHTTP: hosts, Clock: w.clock, Timeout: 5 * time.Second}),
+		Asker:   registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: w.clock, Timeout: 5 * time.Second}),
 		Secrets: registry.NewCredentials(w.cluster, w.clock),
 		Clock:   w.clock,
 		Random:  func() float64 { return 0.5 }, // no jitter

@@ -139,12 +139,12 @@ type writer struct {
 }
 
 func (c *Client) writer(ctx context.Context, q question, with candidate) (*writer, error) {
-	repository, err := c.repository(q.ref)
+	repository, err := c.repository(q)
 	if err != nil {
-		return nil, q.invalid("the repository's name cannot be used")
+		return nil, err
 	}
 	scopes := []string{repository.Scope(transport.PushScope)}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport, scopes)
+	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport(q.host()), scopes)
 	if err != nil {
 		return nil, err
 	}

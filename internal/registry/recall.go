@@ -66,6 +66,17 @@ func (r *recall[K, V]) put(key K, value V, age time.Duration) {
 	r.kept[key] = recalled[V]{value: value, until: now.Add(age)}
 }
 
+// dropIf forgets the keys that a condition holds for.
+func (r *recall[K, V]) dropIf(holds func(K) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.kept {
+		if holds(key) {
+			delete(r.kept, key)
+		}
+	}
+}
+
 // drop forgets a key.
 func (r *recall[K, V]) drop(key K) {
 	r.mu.Lock()

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -61,13 +62,7 @@ const dockerHub = "docker.io"
 
 // For is the rule for a host, with the defaults in place of what it does not say.
 func (r Rules) For(host string) HostRule {
-	rule := HostRule{}
-	for _, candidate := range r.Hosts {
-		if matchesHost(candidate.Host, host) {
-			rule = candidate
-			break
-		}
-	}
+	rule := r.match(host)
 	rule.Host = host
 	if rule.Private == nil {
 		private := IsPrivate(host)
@@ -88,6 +83,40 @@ func (r Rules) For(host string) HostRule {
 	return rule
 }
 
+// match is the first rule for a host, as it was written; the zero value where
+// there is none.
+func (r Rules) match(host string) HostRule {
+	for _, rule := range r.Hosts {
+		if matchesHost(rule.Host, host) {
+			return rule
+		}
+	}
+	return HostRule{}
+}
+
+// WithPlainHTTP are the rules with plain HTTP for more hosts, which otherwise are
+// spoken to as before.
+func (r Rules) WithPlainHTTP(hosts ...string) Rules {
+	for _, host := range hosts {
+		rule := r.match(host)
+		rule.Host, rule.PlainHTTP, rule.CABundle = host, true, nil
+		// A rule for one of the host's ports has to stay before that for all of them.
+		var narrower, others []HostRule
+		for _, other := range r.Hosts {
+			switch {
+			case strings.EqualFold(other.Host, host):
+			case matchesHost(host, other.Host):
+				other.PlainHTTP, other.CABundle = true, nil
+				narrower = append(narrower, other)
+			default:
+				others = append(others, other)
+			}
+		}
+		r.Hosts = slices.Concat(narrower, []HostRule{rule}, others)
+	}
+	return r
+}
+
 // Allows is whether a reference's registry may be asked.
 func (r Rules) Allows(ref reference.Reference) bool {
 	if len(r.Allowed) == 0 {
@@ -100,6 +129,27 @@ func (r Rules) Allows(ref reference.Reference) bool {
 		}
 	}
 	return false
+}
+
+// names is whether the allow-list names a host, for all or some of its
+// repositories.
+func (r Rules) names(host string) bool {
+	return slices.ContainsFunc(r.Allowed, func(allowed string) bool {
+		word, _, _ := strings.Cut(allowed, "/")
+		return matchesHost(word, host)
+	})
+}
+
+// mayGoPrivate is whether clients may be sent on to a private address at a target
+// by the registry at home, which was found at a private address itself or not.
+func (r Rules) mayGoPrivate(home, target string, dialled bool) bool {
+	if r.names(target) {
+		return true
+	}
+	if private := r.match(home).Private; private != nil {
+		return *private
+	}
+	return dialled || IsPrivate(home)
 }
 
 // beginsWith compares whole elements of a path: team is no prefix of teammates.
@@ -138,7 +188,7 @@ var privateDomains = []string{".svc", ".local", ".internal", ".localhost"}
 func IsPrivate(host string) bool {
 	bare := strings.Trim(hostname(host), "[]")
 	if address, err := netip.ParseAddr(bare); err == nil {
-		return address.IsPrivate() || address.IsLoopback()
+		return private(address)
 	}
 	for _, domain := range privateDomains {
 		if strings.HasSuffix(bare, domain) {

@@ -8,10 +8,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -26,9 +25,8 @@ const maxBody = 8 << 20
 const pingPath = "/v2/"
 
 var (
-	errLinkLocal = errors.New("link-local and metadata addresses are never asked")
-	errTooLarge  = errors.New("the answer has more than 8 MiB")
-	errScheme    = errors.New("plain HTTP is not allowed for this host")
+	errTooLarge = errors.New("the answer has more than 8 MiB")
+	errHeaders  = errors.New("the answer's headers have more than 256 KiB")
 )
 
 // sighting is what was seen on the wire during one operation. The client library
@@ -42,6 +40,9 @@ type sighting struct {
 	retryAfter time.Duration
 	// failed is true where the last request got no answer.
 	failed bool
+	// abroad is true where that request went to another host than the registry, as
+	// the registry wanted.
+	abroad bool
 	// refused is set where the guard stopped a request or an answer.
 	refused error
 }
@@ -82,24 +83,37 @@ func (w *witness) saw(next sighting) {
 	w.seen = next
 }
 
-// guard is the last stop before the network. It lets plain HTTP go only to hosts
-// that the operator's configuration names, nothing to link-local addresses, and
-// bounds what comes back.
+// refuses notes a refusal beside the last answer.
+func (w *witness) refuses(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.refused = err
+}
+
+// guard is the last stop before the network, for the requests of one session. It
+// goes by the operator's configuration: over plain HTTP only to hosts that it
+// names, to private addresses only where it lets the session's registry send
+// clients there, to link-local ones never. It bounds what comes back.
 type guard struct {
-	next  http.RoundTripper
-	plain map[string]bool
+	// home is the session's registry, as in canonical references.
+	home  string
+	setup *atomic.Pointer[setup]
 	clock clock.PassiveClock
+	// dialled is set once home was found at a private address.
+	dialled atomic.Bool
 }
 
 // RoundTrip implements http.RoundTripper.
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	w := witnessOf(req.Context())
-	if err := g.check(req); err != nil {
+	req = unaliased(req)
+	leg := g.leg(req)
+	if err := leg.check(req); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
 		// A ping is tried with both schemes; the one that is let through counts.
-		if errors.Is(err, errLinkLocal) || req.URL.Path != pingPath {
+		if !errors.Is(err, errScheme) || req.URL.Path != pingPath {
 			w.saw(sighting{refused: err})
 		}
 		return nil, err
@@ -108,20 +122,22 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := g.next.RoundTrip(req)
+	resp, err := leg.next.RoundTrip(g.watched(req, leg))
 	if err != nil {
-		seen := sighting{failed: true}
-		if errors.Is(err, errLinkLocal) {
-			seen.refused = errLinkLocal
-		}
-		w.saw(seen)
+		w.saw(sighting{failed: true, abroad: !leg.home, refused: refusalOf(err)})
 		return nil, err
 	}
+	resp.Request = req
 	w.saw(sighting{
 		status:      resp.StatusCode,
 		contentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), g.clock.Now()),
 	})
+	if err := g.receive(resp, leg, w); err != nil {
+		_ = resp.Body.Close()
+		w.saw(sighting{refused: err})
+		return nil, err
+	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: bodyLimit(req), witness: w}
 	return resp, nil
 }
@@ -141,34 +157,6 @@ func rewound(req *http.Request) (*http.Request, error) {
 	again := req.WithContext(req.Context())
 	again.Body = body
 	return again, nil
-}
-
-// check decides over the scheme by our own rule. The library tries plain HTTP by
-// itself for private addresses and localhost, and tries HTTPS first for hosts
-// that are named as plain; here the one is refused, and the other is spared.
-func (g *guard) check(req *http.Request) error {
-	if address, err := netip.ParseAddr(req.URL.Hostname()); err == nil && forbidden(address) {
-		return errLinkLocal
-	}
-	plain := isPlain(g.plain, req.URL.Host)
-	if req.URL.Scheme == "http" && !plain {
-		return errScheme
-	}
-	if req.URL.Scheme == "https" && plain && req.URL.Path == pingPath {
-		return errScheme
-	}
-	return nil
-}
-
-// isPlain is true for a host that is named with its port, or without any.
-func isPlain(plain map[string]bool, host string) bool {
-	if plain[host] {
-		return true
-	}
-	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
-		return plain[host[:colon]]
-	}
-	return false
 }
 
 // boundedBody ends with an error where more follows than is allowed.

@@ -180,7 +180,7 @@ func TestChoiceEndsWithTheSession(t *testing.T) {
 	r.Push(t, ref)
 	door := r.RequireLogin(false, me)
 	clock := clocktesting.NewFakePassiveClock(time.Now())
-	client := registry.NewClient(registry.Options{PlainHTTP: []string{r.Host}, Clock: clock})
+	client := registry.NewClient(registry.Options{Rules: plainHTTP(r.Host), Clock: clock})
 	auth := keychain(t, atHost(r.Host, []string{"", "first", "word", "", "me", "word"})...)
 	for _, tt := range []struct {
 		after time.Duration

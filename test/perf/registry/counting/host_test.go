@@ -69,7 +69,7 @@ func TestHost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			host, clock := listen(t)
-			client := registry.NewClient(registry.Options{PlainHTTP: []string{host.Name}, Clock: clock, Timeout: time.Minute})
+			client := registry.NewClient(registry.Options{Rules: registry.Rules{}.WithPlainHTTP(host.Name), Clock: clock, Timeout: time.Minute})
 			ref, err := reference.Parse(host.Name + "/team/base:stable")
 			if err != nil {
 				t.Fatal(err)

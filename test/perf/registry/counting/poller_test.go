@@ -86,7 +86,7 @@ func poll(t *testing.T) (*counting.Host, *registry.Poller) {
 	host := counting.Serve(pipes, "registry.internal:5000", clock.RealClock{})
 	poller := registry.NewPoller(registry.PollerOptions{
 		Asker: registry.NewClient(registry.Options{
-			PlainHTTP: []string{host.Name}, Transport: &http.Transport{DialContext: pipes.dial, MaxIdleConnsPerHost: 8},
+			Rules: registry.Rules{}.WithPlainHTTP(host.Name), Transport: &http.Transport{DialContext: pipes.dial, MaxIdleConnsPerHost: 8},
 		}),
 		// Nobody here has credentials.
 		Secrets: registry.NewCredentials(nil, clock.RealClock{}),
