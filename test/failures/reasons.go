@@ -56,7 +56,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonTagAbsent, on(Stalled, Reconciling, Detail), "the tag does not exist: a followed one was never pushed; or it vanished together with its image; or who pulls cannot see what who pushes can", "push it, annotate `imagelineage.dev/rebuild`, or mend `spec.pullSecrets`"},
 
 	{v1alpha1.ReasonResolving, on(Reconciling, Detail), "the registry was asked and has not answered, or is asked again because its answer was a surprise", ""},
-	{v1alpha1.ReasonRegistryUnreachable, on(Reconciling, Detail), "the registry does not answer, or not sensibly; the message names host and cause. Nothing is rolled back because of it, and an image that is there stays Ready for a day", "mend the registry; it is asked again by itself, and left alone for as long as it wants"},
+	{v1alpha1.ReasonRegistryUnreachable, on(Reconciling, Detail), "the registry does not answer, or not sensibly; the message names host and cause; or the operator's configuration does not allow it, and it is not asked. Nothing is rolled back because of it, and an image that is there stays Ready for a day", "mend the registry; it is asked again by itself, and left alone for as long as it wants. What is allowed is an administrator's to say, in [the configuration](configuration.md)"},
 	{v1alpha1.ReasonUnauthorized, on(Reconciling, Detail), "the registry refuses the credentials for reading, or a Secret is missing", "`spec.pullSecrets`; a renewed Secret is noticed by itself"},
 	{v1alpha1.ReasonParentNotReady, on(Reconciling), "a parent has no image yet", "look at the parent"},
 	{v1alpha1.ReasonAncestorOutdated, on(Reconciling, Detail), "an ancestor is built first; `status.waitingFor` names it. Nobody waits for one that needs a person", ""},
