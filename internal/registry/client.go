@@ -122,6 +122,9 @@ func (q question) invalid(cause string) *Error {
 // session that worked is refused all of a sudden, the token or the registry's
 // rules may have changed: it is tried once more in a new one.
 func (c *Client) ask(ctx context.Context, q question, f func(context.Context, *session, name.Repository) error) error {
+	if err := c.allowed(q); err != nil {
+		return err
+	}
 	for {
 		s, repository, err := c.session(ctx, q)
 		if err != nil {
@@ -204,15 +207,10 @@ func (c *Client) end(s *session) {
 	}
 }
 
-// repository is the library's form of a question's repository, if it may be asked.
+// repository is the library's form of a question's repository.
 func (c *Client) repository(q question) (name.Repository, error) {
-	rules := c.Rules()
-	if !q.ref.IsZero() && !rules.Allows(q.ref) {
-		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the operator's configuration does not allow this registry; " +
-			"an administrator can add it to registries.allowed"}
-	}
 	var options []name.Option
-	if rules.For(q.host()).PlainHTTP {
+	if c.Rules().For(q.host()).PlainHTTP {
 		options = append(options, name.Insecure)
 	}
 	repository, err := name.NewRepository(q.ref.Repository, options...)

@@ -127,6 +127,9 @@ type writer struct {
 }
 
 func (c *Client) writer(ctx context.Context, q question) (*writer, error) {
+	if err := c.allowed(q); err != nil {
+		return nil, err
+	}
 	repository, err := c.repository(q)
 	if err != nil {
 		return nil, err
