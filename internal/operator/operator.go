@@ -99,8 +99,12 @@ func mapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 // NewParts makes the ports that the controllers act through, and adds to the
 // manager what of them runs by itself. All of them live by the same clock.
 func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Parts, error) {
+	loaded, err := o.load()
+	if err != nil {
+		return controllers.Parts{}, fmt.Errorf("reading the configuration: %w", err)
+	}
 	registryClient := registry.NewClient(registry.Options{
-		Rules: registry.Rules{}.WithPlainHTTP(o.PlainHTTPRegistries...), UserAgent: "imagelineage", Clock: clock,
+		Rules: loaded.Rules, UserAgent: "imagelineage", Clock: clock,
 	})
 	credentials := registry.NewCredentials(mgr.GetAPIReader(), clock)
 	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})
@@ -113,6 +117,9 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	}
 	if _, err := addHooks(mgr, o, hints{poller}, clock); err != nil {
 		return controllers.Parts{}, err
+	}
+	if err := o.watch(mgr, loaded, registryClient, clock); err != nil {
+		return controllers.Parts{}, fmt.Errorf("watching the configuration: %w", err)
 	}
 	return controllers.Parts{
 		Client:   mgr.GetClient(),

@@ -29,6 +29,9 @@ type Options struct {
 	MetricsAddress string
 	// ProbeAddress to serve /healthz and /readyz on; 0 serves none.
 	ProbeAddress string
+	// ConfigurationFile is the path of the configuration file; none by default. See
+	// the package configuration.
+	ConfigurationFile string
 	// PlainHTTPRegistries are the hosts, with their ports, that are spoken to
 	// without TLS. None by default.
 	PlainHTTPRegistries []string
@@ -54,6 +57,7 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", "", "Namespace of the Lease; by default the namespace that the operator runs in.")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "Address to serve metrics on over HTTPS, such as :8443; 0 serves none.")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "Address to serve /healthz and /readyz on; 0 serves none.")
+	flags.StringVar(&o.ConfigurationFile, "config", "", "Path of the configuration file, which is read again when it changes; see docs/configuration.md.")
 	flags.Func("plain-http-registries", "Comma-separated hosts (host or host:port) that are spoken to without TLS. May be repeated.", func(value string) error {
 		hosts, err := parseHosts(value)
 		o.PlainHTTPRegistries = append(o.PlainHTTPRegistries, hosts...)

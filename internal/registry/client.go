@@ -219,15 +219,10 @@ func (c *Client) end(s *session) {
 	}
 }
 
-// repository is the library's form of a question's repository, if it may be asked.
+// repository is the library's form of a question's repository.
 func (c *Client) repository(q question) (name.Repository, error) {
-	rules := c.Rules()
-	if !q.ref.IsZero() && !rules.Allows(q.named()) {
-		return name.Repository{}, &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the operator's configuration does not allow this registry; " +
-			"an administrator can add it to registries.allowed"}
-	}
 	var options []name.Option
-	if rules.For(q.host()).PlainHTTP {
+	if c.Rules().For(q.host()).PlainHTTP {
 		options = append(options, name.Insecure)
 	}
 	repository, err := name.NewRepository(q.ref.Repository, options...)

@@ -65,6 +65,17 @@ func (c *Client) Configure(rules Rules) error {
 // Rules are those in force.
 func (c *Client) Rules() Rules { return c.setup.Load().rules }
 
+// allowed is an error where a question's registry may not be asked. It is for the
+// reference that a user names: where an administrator has it mirrored, that is
+// allowed with it.
+func (c *Client) allowed(q question) error {
+	if q.ref.IsZero() || c.Rules().Allows(q.named()) {
+		return nil
+	}
+	return &Error{Class: Invalid, Host: q.host(), Op: q.op, cause: "the operator's configuration does not allow this registry; " +
+		"an administrator can add it to registries.allowed"}
+}
+
 // spokenToOtherwise is whether sessions with a host end with a change of rules.
 func spokenToOtherwise(before, after Rules, host string) bool {
 	was, is := before.For(host), after.For(host)

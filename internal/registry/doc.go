@@ -8,6 +8,8 @@
 //   - Client asks one question at a time. It never retries: whoever asks decides
 //     when to ask again, and a registry that limits its clients is not asked
 //     more because it does.
+//   - Rules are what an administrator says of registries: which are asked, and how.
+//     No lineage can change them.
 //   - Credentials turns named Secrets and ServiceAccounts into a Keychain.
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.

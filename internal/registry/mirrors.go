@@ -36,6 +36,9 @@ func (c *Client) Narrow(ref reference.Reference, auth Keychain) Keychain {
 // ask reads something at the mirrors, in their order, and where none of them has it
 // at the host itself, whose error is the one that counts.
 func (c *Client) ask(ctx context.Context, q question, f operation) error {
+	if err := c.allowed(q); err != nil {
+		return err
+	}
 	for _, place := range c.mirrors(q.ref) {
 		at := question{ref: place, origin: q.ref, auth: q.auth, op: q.op}
 		if c.paused(at) {

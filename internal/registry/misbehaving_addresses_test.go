@@ -184,3 +184,27 @@ func TestThroughAProxy(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptConnectionIsNoWayIn: a private registry is asked, and then a public one
+// sends clients there.
+func TestKeptConnectionIsNoWayIn(t *testing.T) {
+	l := newLiar(t, redirect("http://elsewhere.corp.example/v2/x"), func(l *liar, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/" {
+			showsDigest(l, w, r)
+		}
+	})
+	client := l.client(asPublic(), time.Minute)
+	there := l.reference()
+	there.Repository = "elsewhere.corp.example/team/app"
+	for range 2 {
+		if _, err := client.Head(t.Context(), there, anonymous); err != nil {
+			t.Fatal(err)
+		}
+		asked := l.away.Load()
+		_, err := client.Head(t.Context(), l.reference(), anonymous)
+		l.answered(t, err, registry.Invalid, saysPrivate)
+		if l.away.Load() != asked {
+			t.Error("a kept connection was used")
+		}
+	}
+}

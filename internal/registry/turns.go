@@ -23,6 +23,9 @@ type choiceKey struct {
 // Where all are refused, the error is that of the first: it is the one that the
 // user had in mind, and the anonymous one's would only say that a login is needed.
 func (c *Client) inTurn(ctx context.Context, q question, try func(candidate) error) error {
+	if err := c.allowed(q); err != nil {
+		return err
+	}
 	turns := q.auth.candidates(q.ref)
 	key := choiceKey{repository: q.ref.Repository, candidates: hashOf(hashesOf(turns)), push: q.push}
 	if len(turns) == 0 || !q.push {

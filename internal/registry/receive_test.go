@@ -64,3 +64,33 @@ func TestAlias(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReceive: whatever a public registry says in the headers that send clients on,
+// none of it is rewritten so that the library would take it.
+func FuzzReceive(f *testing.F) {
+	for _, seed := range []string{
+		"http://10.1.2.3/token", "https://[fd00::5]:8443/x?y=z", "//10.1.2.3", "/v2/", "http://10.1.2.3.address.alt/", "http://0x7f000001/",
+		"http://[fe80::1%25eth0]/", "http://a b/", "https://user:word@10.0.0.1:1/", `","realm="http://10.1.2.3/`,
+	} {
+		f.Add(seed, seed)
+	}
+	client := NewClient(Options{Rules: Rules{Hosts: []HostRule{{Host: "registry.example", Private: new(false)}}}})
+	f.Fuzz(func(t *testing.T, challenge, location string) {
+		g := &guard{home: "registry.example", setup: &client.setup, clock: client.clock}
+		for _, status := range []int{http.StatusUnauthorized, http.StatusTemporaryRedirect} {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://registry.example/v2/a/manifests/b", http.NoBody)
+			resp := &http.Response{StatusCode: status, Request: req, Body: http.NoBody, Header: http.Header{}}
+			resp.Header.Set("WWW-Authenticate", `Bearer realm="`+challenge+`"`)
+			resp.Header.Set("Location", location)
+			if err := g.receive(resp, g.leg(req), &witness{}); err != nil {
+				t.Error(err)
+			}
+			if got := resp.Header.Get("Location"); got != location {
+				t.Errorf("a public registry's %q became %s", location, got)
+			}
+			if got := resp.Header.Get("WWW-Authenticate"); got != `Bearer realm="`+challenge+`"` {
+				t.Errorf("a public registry's %q became %s", challenge, got)
+			}
+		}
+	})
+}
