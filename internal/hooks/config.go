@@ -67,6 +67,21 @@ type Proof struct {
 	Path *Path `json:"path,omitempty"`
 }
 
+// Locate finds the files of the secrets: a relative path is of use only to who knows
+// what it is relative to.
+func (p *Proof) Locate(find func(path string) string) {
+	switch {
+	case p.HMAC != nil:
+		p.HMAC.SecretFile = find(p.HMAC.SecretFile)
+	case p.Bearer != nil:
+		p.Bearer.SecretFile = find(p.Bearer.SecretFile)
+	case p.Basic != nil:
+		p.Basic.PasswordFile = find(p.Basic.PasswordFile)
+	case p.Path != nil:
+		p.Path.SecretFile = find(p.Path.SecretFile)
+	}
+}
+
 // HMAC is a signature of the body with a shared secret: HMAC-SHA256 in hex, with
 // or without sha256= before it. Nexus signs with HMAC-SHA1.
 type HMAC struct {

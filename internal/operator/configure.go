@@ -5,6 +5,7 @@ package operator
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/imagelineage/imagelineage/internal/hooks"
 	"github.com/imagelineage/imagelineage/internal/operator/configuration"
 	"github.com/imagelineage/imagelineage/internal/registry"
 )
@@ -29,8 +31,19 @@ func (o Options) load() (configuration.Loaded, error) {
 	return loaded, loaded.Rules.Validate()
 }
 
-// watch has the configuration file read again when it changes.
-func (o Options) watch(mgr manager.Manager, started configuration.Loaded, client *registry.Client, clock clock.Clock) error {
+// configured are the parts that a configuration is for.
+type configured struct {
+	client *registry.Client
+	poller *registry.Poller
+	hooks  *hooks.Handler
+}
+
+// watch puts the configuration of hooks into force, and has the file read again when
+// it changes. What failed before may succeed then, and is tried at once.
+func (o Options) watch(mgr manager.Manager, started configuration.Loaded, parts configured, clock clock.Clock) error {
+	if err := parts.hooks.Configure(started.Configuration.Hooks); err != nil {
+		return fmt.Errorf("%s: %w", o.ConfigurationFile, err)
+	}
 	if o.ConfigurationFile == "" {
 		return nil
 	}
@@ -42,8 +55,12 @@ func (o Options) watch(mgr manager.Manager, started configuration.Loaded, client
 		Path: o.ConfigurationFile,
 		Seen: started.Sum,
 		Apply: func(loaded configuration.Loaded) error {
-			return client.Configure(loaded.Rules.WithPlainHTTP(o.PlainHTTPRegistries...))
+			if err := parts.hooks.Configure(loaded.Configuration.Hooks); err != nil {
+				return err
+			}
+			return parts.client.Configure(loaded.Rules.WithPlainHTTP(o.PlainHTTPRegistries...))
 		},
+		Changed: parts.poller.CheckFailing,
 		Clock: clock,
 		Log:   ctrl.Log.WithName("configuration"),
 		Gauge: gauge,

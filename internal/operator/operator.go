@@ -115,10 +115,12 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err := mgr.Add(copier); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the copier: %w", err)
 	}
-	if _, err := addHooks(mgr, o, hints{poller}, clock); err != nil {
+	handler, err := addHooks(mgr, o, hints{poller}, clock)
+	if err != nil {
 		return controllers.Parts{}, err
 	}
-	if err := o.watch(mgr, loaded, registryClient, clock); err != nil {
+	parts := configured{client: registryClient, poller: poller, hooks: handler}
+	if err := o.watch(mgr, loaded, parts, clock); err != nil {
 		return controllers.Parts{}, fmt.Errorf("watching the configuration: %w", err)
 	}
 	return controllers.Parts{

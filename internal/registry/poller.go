@@ -275,6 +275,19 @@ func (p *Poller) Check(refs ...reference.Reference) {
 	p.nudge()
 }
 
+// CheckFailing has all that fails checked now: what it failed of may be mended.
+func (p *Poller) CheckFailing() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.feeds {
+		if f.seen.Failure != nil || f.undescribed != nil {
+			f.asked = true
+			p.reschedule(f)
+		}
+	}
+	p.nudge()
+}
+
 // Events names the owners for whom something changed: a digest, the absence of a
 // tag, its base annotations, the beginning, reason, third time or end of a
 // failure, or the end of a check that was asked for with Check. Nothing changed,

@@ -15,9 +15,11 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/imagelineage/imagelineage/internal/hooks"
 	"github.com/imagelineage/imagelineage/internal/registry"
 )
 
@@ -38,6 +40,9 @@ type Configuration struct {
 	Kind string `json:"kind"`
 	// Registries says which registries are asked, and how.
 	Registries Registries `json:"registries"`
+	// Hooks are where registries may tell of pushes; none by default. Paths of
+	// secrets are relative to the configuration's.
+	Hooks []hooks.Config `json:"hooks"`
 }
 
 // Registries says which registries are asked, and how.
@@ -102,6 +107,9 @@ func Parse(raw []byte) (Configuration, error) {
 		if host.CABundle != "" && host.CAFile != "" {
 			wrong = append(wrong, fmt.Errorf("registries.hosts[%d].caFile: caBundle is given too: leave out one of them", i))
 		}
+	}
+	if err := hooks.Validate(read.Hooks, field.NewPath("hooks")).ToAggregate(); err != nil {
+		wrong = append(wrong, err)
 	}
 	return read, errors.Join(wrong...)
 }
@@ -177,17 +185,21 @@ func Load(path string) (Loaded, error) {
 		_, _ = fmt.Fprintf(sum, "%q %d %v\n%s", path, len(raw), err, raw)
 		return raw, err
 	}
+	beside := func(name string) string {
+		if name == "" || filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(filepath.Dir(path), name)
+	}
 	raw, err := read(path)
 	if err == nil {
 		loaded.Configuration, err = Parse(raw)
 	}
 	if err == nil {
-		loaded.Rules, err = loaded.Configuration.Rules(func(name string) ([]byte, error) {
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(filepath.Dir(path), name)
-			}
-			return read(name)
-		})
+		loaded.Rules, err = loaded.Configuration.Rules(func(name string) ([]byte, error) { return read(beside(name)) })
+	}
+	for i := range loaded.Configuration.Hooks {
+		loaded.Configuration.Hooks[i].Proof.Locate(beside)
 	}
 	sum.Sum(loaded.Sum[:0])
 	if err != nil {
