@@ -160,10 +160,33 @@ func (b *bench) start(ctx context.Context, dir, binary string) (end func() error
 	return end, b.settle(ctx)
 }
 
-// settle lets what was begun come to its end: events are written behind the
-// status, and what was checked in one go spreads. It ends between two intervals
-// of what was checked at its beginning.
-func (b *bench) settle(ctx context.Context) error { return sleep(ctx, b.interval/2) }
+// settle waits until nothing has been written for half an interval. The operator
+// writes a status once more when its digest is current already, and on a busy
+// machine much later.
+func (b *bench) settle(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		place, err := b.cluster.audit.size()
+		if err != nil {
+			return err
+		}
+		if err := sleep(ctx, b.interval/2); err != nil {
+			return err
+		}
+		found, err := b.cluster.audit.since(place)
+		if err != nil {
+			return err
+		}
+		written := found.withoutLease()
+		if written.total() == 0 {
+			return nil
+		}
+		// Where that never ends, it is a figure.
+		if time.Since(begun) > patience {
+			b.logf("still writing after %s: %s", patience, written)
+			return nil
+		}
+	}
+}
 
 func choose(only string) ([]scenario, error) {
 	if only == "" {

@@ -84,6 +84,34 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+func TestRateOf(t *testing.T) {
+	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(repository string, seconds ...int) counting.Requests {
+		var made counting.Requests
+		for _, s := range seconds {
+			made = append(made, counting.Request{Repository: repository, At: begin.Add(time.Duration(s) * time.Second)})
+		}
+		return made
+	}
+	tests := map[string]struct {
+		seen counting.Requests
+		want float64
+	}{
+		"one check in 30 s of each of two":         {seen: append(at("a", 0, 30, 60), at("b", 10, 40, 70)...), want: 4},
+		"whether the window's edge caught a check": {seen: append(at("a", 0, 30, 60, 90), at("b", 10, 40, 70)...), want: 4},
+		"a question that is asked twice counts":    {seen: at("a", 0, 15, 30, 60), want: 3},
+		"nothing came":                             {},
+		"each was asked once":                      {seen: append(at("a", 0), at("b", 1)...)},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := rateOf(tc.seen); got != tc.want {
+				t.Errorf("%g a minute, want %g", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestPrintTable(t *testing.T) {
 	rows := []row{
 		{what: "good", flux: "2", target: "≤ 1", measured: "1", met: true},

@@ -62,6 +62,11 @@ func (r Requests) Answered(status int) Requests {
 	return r.where(func(q Request) bool { return q.Status == status })
 }
 
+// But are the requests with any other status.
+func (r Requests) But(status int) Requests {
+	return r.where(func(q Request) bool { return q.Status != status })
+}
+
 // ByRepository are the requests of each repository.
 func (r Requests) ByRepository() map[string]Requests {
 	by := map[string]Requests{}
