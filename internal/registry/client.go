@@ -47,6 +47,10 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Timeout for each question, DefaultTimeout by default.
 	Timeout time.Duration
+	// Limits that requests are charged to; none by default.
+	Limits *Limits
+	// Metrics count the requests; none by default.
+	Metrics *Metrics
 }
 
 // Client asks registries, one question at a time. It never retries. It is safe
@@ -87,8 +91,9 @@ func NewClient(o Options) *Client {
 	for _, host := range o.PlainHTTP {
 		plain[strings.ToLower(strings.TrimSpace(host))] = true
 	}
+	wire := &meter{next: guarded(o.Transport), clock: o.Clock, limits: o.Limits, metrics: o.Metrics}
 	return &Client{
-		transport: transport.NewUserAgent(&guard{next: guarded(o.Transport), plain: plain, clock: o.Clock}, o.UserAgent),
+		transport: transport.NewUserAgent(&guard{next: wire, plain: plain, clock: o.Clock}, o.UserAgent),
 		plain:     plain,
 		clock:     o.Clock,
 		timeout:   o.Timeout,
@@ -121,7 +126,8 @@ func (c *Client) ask(ctx context.Context, q question, f func(context.Context, *s
 		if err != nil {
 			return err
 		}
-		err = c.bounded(ctx, q, func(ctx context.Context) error { return f(ctx, s, repository) })
+		paying := charging(ctx, account{host: q.host(), anonymous: s.key.credential == ""})
+		err = c.bounded(paying, q, func(ctx context.Context) error { return f(ctx, s, repository) })
 		class := ClassOf(err)
 		if class != Unauthorized && class != Forbidden {
 			s.proven.Store(s.proven.Load() || err == nil || class == Absent)
@@ -138,7 +144,7 @@ func (c *Client) ask(ctx context.Context, q question, f func(context.Context, *s
 func (c *Client) bounded(ctx context.Context, q question, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, w := withWitness(ctx)
+	ctx, w := withWitness(charged(ctx, q))
 	if err := f(ctx); err != nil {
 		return classify(ctx, q.host(), q.op, err, w.sighting())
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -120,7 +119,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.saw(sighting{
 		status:      resp.StatusCode,
 		contentType: resp.Header.Get("Content-Type"),
-		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), g.clock.Now()),
+		retryAfter:  patience(resp, g.clock.Now()),
 	})
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody, witness: w}
 	return resp, nil
@@ -191,15 +190,4 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	return n, err
-}
-
-// retryAfter reads the header of RFC 9110 §10.2.3: seconds, or a date.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		return time.Duration(max(seconds, 0)) * time.Second
-	}
-	if date, err := http.ParseTime(header); err == nil {
-		return max(date.Sub(now), 0)
-	}
-	return 0
 }
