@@ -11,6 +11,9 @@
 //   - Credentials turns named Secrets into a Keychain.
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.
+//   - Limits keep each host's rate: what people wait for goes at once, and polling
+//     pays for it.
+//   - Metrics count all of it.
 //
 // Every error is an *Error with a Class. Its text is made of our own words and
 // of names that users wrote; nothing that a registry answers gets into it, since

@@ -140,6 +140,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.judge(ctx, f, found.err)
 	if f.state == feedDropped {
 		return
 	}
@@ -192,9 +193,17 @@ func (f *feed) learn(found answer) bool {
 // with the third.
 const newsworthy = 3
 
-// fail keeps a failure, and is true where it is news. The last answer stays.
+// fail keeps a failure, and is true where it is news.
 func (p *Poller) fail(f *feed, err error) bool {
-	now := plan.Failure{Reason: v1alpha1.ReasonRegistryUnreachable, Message: "the check failed", Since: f.begun, Count: 1}
+	news := f.hear(err, f.begun)
+	f.retry = f.retryAt(p.clock.Now(), err)
+	return news
+}
+
+// hear keeps the failure of a check that began at a time, and is true where it is
+// news. The last answer stays.
+func (f *feed) hear(err error, begun time.Time) bool {
+	now := plan.Failure{Reason: v1alpha1.ReasonRegistryUnreachable, Message: "the check failed", Since: begun, Count: 1}
 	if known, ok := errors.AsType[*Error](err); ok {
 		now.Reason, now.Message = known.Reason(), known.Error()
 	}
@@ -203,9 +212,5 @@ func (p *Poller) fail(f *feed, err error) bool {
 		now.Since, now.Count = was.Since, was.Count+1
 	}
 	f.seen.Failure = &now
-	f.retry = f.retryAt(p.clock.Now(), err)
-	if ClassOf(err) == RateLimited {
-		p.paused[f.budget()] = f.retry
-	}
 	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
 }
