@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -98,11 +100,14 @@ func mapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 // NewParts makes the ports that the controllers act through, and adds to the
 // manager what of them runs by itself. All of them live by the same clock.
 func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Parts, error) {
+	limits, counted := registry.NewLimits(registry.Rules{}.For, clock), registryMetrics()
 	registryClient := registry.NewClient(registry.Options{
-		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: clock,
+		PlainHTTP: o.PlainHTTPRegistries, UserAgent: "imagelineage", Clock: clock, Limits: limits, Metrics: counted,
 	})
 	credentials := registry.NewCredentials(secrets{mgr.GetAPIReader()}, clock)
-	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})
+	poller := registry.NewPoller(registry.PollerOptions{
+		Asker: registryClient, Secrets: credentials, Clock: clock, Limits: limits, Metrics: counted,
+	})
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
 	}
@@ -117,6 +122,10 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 	}, nil
 }
+
+// registryMetrics are served with controller-runtime's own. They are made once for the
+// process, however many operators it tests.
+var registryMetrics = sync.OnceValue(func() *registry.Metrics { return registry.NewMetrics(metrics.Registry) })
 
 func addChecks(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
