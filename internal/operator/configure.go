@@ -60,7 +60,10 @@ func (o Options) watch(mgr manager.Manager, started configuration.Loaded, parts 
 			}
 			return parts.client.Configure(loaded.Rules.WithPlainHTTP(o.PlainHTTPRegistries...))
 		},
-		Changed: parts.poller.CheckFailing,
+		Changed: func() {
+			parts.poller.RulesChanged()
+			parts.poller.CheckFailing()
+		},
 		Clock: clock,
 		Log:   ctrl.Log.WithName("configuration"),
 		Gauge: gauge,

@@ -15,9 +15,9 @@ import (
 
 // addHooks adds what lets registries wake the poller, where an address is given
 // for it. The server listens when the handler has hooks.
-func addHooks(mgr manager.Manager, o Options, waker hooks.Waker, clock clock.Clock) (*hooks.Handler, error) {
+func addHooks(mgr manager.Manager, o Options, waker hooks.Waker, counter hooks.Counter, clock clock.Clock) (*hooks.Handler, error) {
 	log := ctrl.Log.WithName("hooks")
-	handler := hooks.NewHandler(hooks.Options{Waker: waker, Clock: clock, Log: log})
+	handler := hooks.NewHandler(hooks.Options{Waker: waker, Counter: counter, Clock: clock, Log: log})
 	if o.HooksAddress == "" || o.HooksAddress == "0" {
 		return handler, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -103,11 +105,16 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err != nil {
 		return controllers.Parts{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	registryClient := registry.NewClient(registry.Options{
-		Rules: loaded.Rules, UserAgent: "imagelineage", Clock: clock,
+	counted := registryMetrics()
+	var registryClient *registry.Client
+	limits := registry.NewLimits(func(host string) registry.HostRule { return registryClient.Rules().For(host) }, clock)
+	registryClient = registry.NewClient(registry.Options{
+		Rules: loaded.Rules, UserAgent: "imagelineage", Clock: clock, Limits: limits, Metrics: counted,
 	})
 	credentials := registry.NewCredentials(mgr.GetAPIReader(), clock)
-	poller := registry.NewPoller(registry.PollerOptions{Asker: registryClient, Secrets: credentials, Clock: clock})
+	poller := registry.NewPoller(registry.PollerOptions{
+		Asker: registryClient, Secrets: credentials, Clock: clock, Limits: limits, Metrics: counted,
+	})
 	if err := mgr.Add(poller); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the poller: %w", err)
 	}
@@ -115,7 +122,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 	if err := mgr.Add(copier); err != nil {
 		return controllers.Parts{}, fmt.Errorf("adding the copier: %w", err)
 	}
-	handler, err := addHooks(mgr, o, hints{poller}, clock)
+	handler, err := addHooks(mgr, o, poller, counted, clock)
 	if err != nil {
 		return controllers.Parts{}, err
 	}
@@ -135,6 +142,10 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 	}, nil
 }
+
+// registryMetrics are served with controller-runtime's own. They are made once for the
+// process, however many operators it tests.
+var registryMetrics = sync.OnceValue(func() *registry.Metrics { return registry.NewMetrics(metrics.Registry) })
 
 func addChecks(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

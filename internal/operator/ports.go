@@ -12,21 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
-
-	"github.com/imagelineage/imagelineage/internal/reference"
-	"github.com/imagelineage/imagelineage/internal/registry"
 )
 
-// hints has the poller check what registries tell of.
-type hints struct{ poller *registry.Poller }
-
-// Hint checks the references that are followed.
-func (h hints) Hint(refs ...reference.Reference) int {
-	h.poller.Check(refs...)
-	return len(refs)
-}
-
-// news wakes the lineages that the poller has an answer for.
+// news wakes the lineages that the poller has an answer for, or the copier a copy.
 func news(events <-chan event.TypedGenericEvent[types.NamespacedName]) source.Source {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	return source.TypedChannel(events, handler.TypedFuncs[types.NamespacedName, reconcile.Request]{

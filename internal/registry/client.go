@@ -45,6 +45,10 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Timeout for each question, DefaultTimeout by default.
 	Timeout time.Duration
+	// Limits that requests are charged to; none by default.
+	Limits *Limits
+	// Metrics count the requests; none by default.
+	Metrics *Metrics
 }
 
 // Client asks registries, one question at a time. It never retries. It is safe
@@ -53,6 +57,7 @@ type Options struct {
 type Client struct {
 	base      http.RoundTripper
 	userAgent string
+	meter     *meter
 	setup     atomic.Pointer[setup]
 	clock     clock.PassiveClock
 	timeout   time.Duration
@@ -91,6 +96,7 @@ func NewClient(o Options) *Client {
 	c := &Client{
 		base:      o.Transport,
 		userAgent: o.UserAgent,
+		meter:     &meter{clock: o.Clock, limits: o.Limits, metrics: o.Metrics},
 		clock:     o.Clock,
 		timeout:   o.Timeout,
 		choices:   newRecall[choiceKey, int](o.Clock),
@@ -104,7 +110,7 @@ func NewClient(o Options) *Client {
 
 // transport is for the requests of one session with a host.
 func (c *Client) transport(host string) http.RoundTripper {
-	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, clock: c.clock}, c.userAgent)
+	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, meter: c.meter, clock: c.clock}, c.userAgent)
 }
 
 // question is one operation on one repository.
@@ -152,7 +158,8 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 		if err != nil {
 			return err
 		}
-		err = c.bounded(ctx, q, func(ctx context.Context) error { return f(ctx, q, s, repository) })
+		paying := charging(ctx, account{host: q.host(), anonymous: with == anonymous})
+		err = c.bounded(paying, q, func(ctx context.Context) error { return f(ctx, q, s, repository) })
 		class := ClassOf(err)
 		if class != Unauthorized && class != Forbidden {
 			s.proven.Store(s.proven.Load() || err == nil || class == Absent)
@@ -169,7 +176,7 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 func (c *Client) bounded(ctx context.Context, q question, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, w := withWitness(ctx)
+	ctx, w := withWitness(charged(ctx, q))
 	if err := f(ctx); err != nil {
 		return classify(ctx, q.host(), q.op, err, w.sighting())
 	}

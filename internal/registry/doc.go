@@ -14,6 +14,9 @@
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.
 //   - Copier has Client copy digests to another registry, in the background.
+//   - Limits keep each host's rate: what people wait for goes at once, and polling
+//     pays for it.
+//   - Metrics count all of it.
 //
 // Every error is an *Error with a Class. Its text is made of our own words and
 // of names that users wrote; nothing that a registry answers gets into it, since

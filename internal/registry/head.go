@@ -29,19 +29,30 @@ func (c *Client) Head(ctx context.Context, ref reference.Reference, auth Keychai
 	return c.head(ctx, ref, auth, c.ask)
 }
 
+// opOf is what errors say was asked of a reference.
+func opOf(ref reference.Reference) string {
+	switch {
+	case ref.Digest != "":
+		return "looking for " + path(ref) + "@" + reference.ShortDigest(ref.Digest)
+	case ref.Tag != "":
+		return "reading " + path(ref) + ":" + ref.Tag
+	default:
+		return "listing the tags of " + path(ref)
+	}
+}
+
 // Confirm is Head by the registry's own word, never a mirror's.
 func (c *Client) Confirm(ctx context.Context, ref reference.Reference, auth Keychain) (string, error) {
 	return c.head(ctx, ref, auth, c.askHost)
 }
 
 func (c *Client) head(ctx context.Context, ref reference.Reference, auth Keychain, ask func(context.Context, question, operation) error) (string, error) {
-	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + ":" + ref.Tag}
+	q := question{ref: ref, auth: auth, op: opOf(ref)}
 	asked := func(repository name.Repository) name.Reference { return repository.Tag(ref.Tag) }
 	if ref.Digest != "" {
 		if err := checkDigest(ref.Digest); err != nil {
 			return "", q.invalid("the digest is not one")
 		}
-		q.op = "looking for " + path(ref) + "@" + reference.ShortDigest(ref.Digest)
 		asked = func(repository name.Repository) name.Reference { return repository.Digest(ref.Digest) }
 	}
 	var digest string

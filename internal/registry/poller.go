@@ -42,11 +42,13 @@ type Secrets interface {
 }
 
 const (
-	// DefaultPerHost is how many tags of one host are checked at once. One that
-	// answers slowly delays its own tags only.
+	// DefaultPerHost is how many tags of one host are checked at once, once it has
+	// answered in this process; before that it is one. A host that answers slowly
+	// delays its own tags only.
 	DefaultPerHost = 4
-	// DefaultTotal is how many tags are checked at once.
-	DefaultTotal = 64
+	// DefaultTotal is how many tags are checked at once. A host that has answered
+	// before may have one check under way even so.
+	DefaultTotal = 256
 )
 
 // PollerOptions make a Poller.
@@ -62,6 +64,11 @@ type PollerOptions struct {
 	// PerHost and Total limit the checks at once; DefaultPerHost and DefaultTotal
 	// by default.
 	PerHost, Total int
+	// Limits that a check waits for; they are the client's, too. None by default.
+	Limits *Limits
+	// Metrics tell how late checks begin, and which hosts give no answer; none by
+	// default.
+	Metrics *Metrics
 }
 
 // Target is what an owner wants checked.
@@ -115,6 +122,8 @@ type Poller struct {
 	random  func() float64
 	perHost int
 	total   int
+	limits  *Limits
+	metrics *Metrics
 
 	events chan event.TypedGenericEvent[types.NamespacedName]
 	wake   chan struct{}
@@ -124,8 +133,12 @@ type Poller struct {
 	owners  map[types.NamespacedName]map[string]*follower
 	feeds   map[feedKey]*feed
 	waiting dueHeap
-	lanes   map[string]*lane
-	paused  map[budget]time.Time
+	names   map[string]map[*feed]struct{}
+	hosts   map[string]*hostState
+	vacant  map[string]struct{} // hosts whose last feed was dropped
+	lanes   map[account]*lane
+	turns   []*lane // the lanes, in the order in which they may begin a check
+	pauses  map[budget]*pause
 	running int
 	pending outbox
 }
@@ -146,13 +159,16 @@ func NewPoller(o PollerOptions) *Poller {
 	}
 	return &Poller{
 		asker: o.Asker, secrets: o.Secrets, clock: o.Clock, random: o.Random,
-		perHost: o.PerHost, total: o.Total,
+		perHost: o.PerHost, total: o.Total, limits: o.Limits, metrics: o.Metrics,
 		events:  make(chan event.TypedGenericEvent[types.NamespacedName]),
 		wake:    make(chan struct{}, 1),
 		owners:  map[types.NamespacedName]map[string]*follower{},
 		feeds:   map[feedKey]*feed{},
-		lanes:   map[string]*lane{},
-		paused:  map[budget]time.Time{},
+		names:   map[string]map[*feed]struct{}{},
+		hosts:   map[string]*hostState{clusterHost: {answered: true}},
+		vacant:  map[string]struct{}{},
+		lanes:   map[account]*lane{},
+		pauses:  map[budget]*pause{},
 		pending: newOutbox(),
 	}
 }
@@ -258,16 +274,13 @@ func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *p
 // under way is followed by another one, since it may have asked before the
 // caller did what it wants to see: an answer to a question that began after the
 // call always comes, and its owners are woken once by it, changed or not. Where
-// the registry asked to be left alone, it comes when that time is over.
+// the registry asked to be left alone, or gives no answer, it comes when that is
+// over; owners who hear meanwhile that it is not are woken by that.
 func (p *Poller) Check(refs ...reference.Reference) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wanted := make(map[string]bool, len(refs))
 	for _, ref := range refs {
-		wanted[ref.String()] = true
-	}
-	for key, f := range p.feeds {
-		if wanted[key.name] {
+		for f := range p.names[ref.String()] {
 			f.asked = true
 			p.reschedule(f)
 		}

@@ -29,6 +29,15 @@ type answer struct {
 	err         error
 }
 
+// verdict is the error by which the host is judged: that a manifest could not be read
+// where the tag could says nothing of it, unless it limits its clients.
+func (a answer) verdict() error {
+	if a.err == nil && ClassOf(a.undescribed) == RateLimited {
+		return a.undescribed
+	}
+	return a.err
+}
+
 // checkup is what a check needs to know of its feed; it is read once, since the
 // feed may change meanwhile.
 type checkup struct {
@@ -124,7 +133,7 @@ func (p *Poller) resolve(ctx context.Context, ref reference.Reference, of source
 	// Narrowed, the keychain asks with what the key says also when the rules change:
 	// of those who share the feed, each could have asked so.
 	keychain = p.asker.Narrow(ref, keychain)
-	return feedKey{name: ref.Name(), credential: keychain.Hash}, keychain, nil
+	return feedKey{name: ref.String(), credential: keychain.Hash}, keychain, nil
 }
 
 // renew reads the followers' Secrets again, as often as Secrets lets it, or now;
@@ -156,6 +165,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.judge(ctx, f, found.verdict())
 	if f.state == feedDropped {
 		return
 	}
@@ -171,7 +181,7 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	} else {
 		news = f.learn(found)
 		if f.undescribed != nil {
-			p.postpone(f, *f.undescribed, found.undescribed)
+			f.retry = f.retryAt(p.clock.Now(), f.undescribed.Count, found.undescribed)
 		}
 	}
 	if news || f.answering {
@@ -221,21 +231,20 @@ func (f *feed) learnMore(found answer) bool {
 // with the third.
 const newsworthy = 3
 
-// fail keeps a failure, and is true where it is news. The last answer stays.
+// fail keeps a failure, and is true where it is news.
 func (p *Poller) fail(f *feed, err error) bool {
-	was := f.seen.Failure
-	now := failureOf(err, f.begun, was)
-	f.seen.Failure = &now
-	p.postpone(f, now, err)
-	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
+	news := f.hear(err, f.begun)
+	f.retry = f.retryAt(p.clock.Now(), f.seen.Failure.Count, err)
+	return news
 }
 
-// postpone sets when to check again after a failure.
-func (p *Poller) postpone(f *feed, failure plan.Failure, err error) {
-	f.retry = f.retryAt(p.clock.Now(), failure.Count, err)
-	if ClassOf(err) == RateLimited {
-		p.paused[f.budget()] = f.retry
-	}
+// hear keeps the failure of a check that began at a time, and is true where it is
+// news. The last answer stays.
+func (f *feed) hear(err error, begun time.Time) bool {
+	was := f.seen.Failure
+	now := failureOf(err, begun, was)
+	f.seen.Failure = &now
+	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
 }
 
 // failureOf is an error as it is told, after the failure before it.

@@ -82,6 +82,8 @@ type feed struct {
 	jitter float64
 	// asked is set by Check, answering during the check that answers it.
 	asked, answering bool
+	// hinted is set by Hint until the next check.
+	hinted bool
 
 	state feedState
 	due   time.Time
@@ -104,7 +106,7 @@ func (f *feed) unread() bool { return f.key.unread != source{} }
 // Secrets are still to be read is the cluster's own.
 func (f *feed) host() string {
 	if f.unread() {
-		return ""
+		return clusterHost
 	}
 	return f.ref.Host()
 }
@@ -199,6 +201,7 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 			followers: map[*follower]struct{}{}, seen: brought,
 		}
 		p.feeds[key] = joined
+		p.index(joined)
 	}
 	f.feed = joined
 	joined.followers[f] = struct{}{}
@@ -220,6 +223,7 @@ func (p *Poller) leave(f *follower) {
 	p.unschedule(left)
 	left.state = feedDropped
 	delete(p.feeds, left.key)
+	p.unindex(left)
 }
 
 // move takes the followers whose credentials come from a source to the feed of

@@ -6,6 +6,7 @@ package registry
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,17 +21,6 @@ const (
 	maxDoubling = 20
 )
 
-// budget is what a registry limits: one host's requests under one credential.
-type budget struct{ host, credential string }
-
-func (f *feed) budget() budget { return budget{host: f.host(), credential: f.key.credential} }
-
-// lane is the queue before one host.
-type lane struct {
-	queue   []*feed
-	running int
-}
-
 // Start checks until the context ends; it then waits for the checks under way,
 // which end with the context. It implements manager.Runnable.
 func (p *Poller) Start(ctx context.Context) error {
@@ -38,7 +28,11 @@ func (p *Poller) Start(ctx context.Context) error {
 	defer group.Wait()
 	group.Go(func() { p.deliver(ctx) })
 	for ctx.Err() == nil {
-		wait := p.dispatch(ctx, &group)
+		next := p.dispatch(ctx, &group)
+		wait := next.Sub(p.clock.Now())
+		if wait <= 0 {
+			continue
+		}
 		timer := p.clock.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -54,80 +48,91 @@ func (p *Poller) Start(ctx context.Context) error {
 // every change of it wakes the loop anyway.
 const idleWait = time.Hour
 
-// dispatch begins every check that is due and has room, and tells how long until
-// the next is due.
-func (p *Poller) dispatch(ctx context.Context, group *sync.WaitGroup) time.Duration {
+// dispatch begins every check that is due and may go, and tells when to look again:
+// that is in the future.
+func (p *Poller) dispatch(ctx context.Context, group *sync.WaitGroup) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	for len(p.waiting) > 0 && !p.waiting[0].due.After(now) {
-		next := p.waiting[0]
-		heap.Pop(&p.waiting)
-		p.enqueue(next, now)
+		p.enqueue(p.waiting[0], now)
 	}
-	// One from each host in turn, so that no host takes all the room.
-	for progress := true; progress; {
-		progress = false
-		for host, l := range p.lanes {
-			progress = p.beginNext(ctx, group, l, now) || progress
-			if len(l.queue) == 0 && l.running == 0 {
-				delete(p.lanes, host)
+	p.resume(now)
+	next := earlier(now.Add(idleWait), p.beginAll(ctx, group, now))
+	next = earlier(next, p.nextResume())
+	if len(p.waiting) > 0 {
+		next = earlier(next, p.waiting[0].due)
+	}
+	p.clearOut()
+	return next
+}
+
+// earlier is the earlier of two times; the zero time is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// beginAll begins one check from each lane in turn, as long as any may begin, and
+// tells when the first of the others may; zero where that depends on checks that are
+// under way. The lane that has waited longest comes first, so none takes all the room,
+// or all of its host's tokens.
+func (p *Poller) beginAll(ctx context.Context, group *sync.WaitGroup, now time.Time) time.Time {
+	for {
+		var next time.Time
+		begun := 0
+		var stayed, last []*lane
+		for _, l := range p.turns {
+			f, again := p.nextOf(l, now)
+			if f != nil {
+				p.begin(ctx, group, l, f, now)
+				begun++
+			}
+			switch {
+			case len(l.queue) == 0:
+				delete(p.lanes, l.account)
+			case f != nil:
+				last = append(last, l)
+			default:
+				stayed = append(stayed, l)
+				next = earlier(next, again)
 			}
 		}
-	}
-	if len(p.waiting) == 0 {
-		return idleWait
-	}
-	return p.waiting[0].due.Sub(now)
-}
-
-// enqueue puts a feed that is due into its host's lane, unless the registry
-// wants to be left alone.
-func (p *Poller) enqueue(f *feed, now time.Time) {
-	if until, ok := p.paused[f.budget()]; ok {
-		if until.After(now) {
-			f.due = until
-			heap.Push(&p.waiting, f)
-			return
+		p.turns = slices.Concat(stayed, last)
+		if begun == 0 {
+			return next
 		}
-		delete(p.paused, f.budget())
 	}
-	l, ok := p.lanes[f.host()]
-	if !ok {
-		l = &lane{}
-		p.lanes[f.host()] = l
-	}
-	f.state = feedQueued
-	l.queue = append(l.queue, f)
 }
 
-// beginNext begins the first check of a lane, and is true where it did.
-func (p *Poller) beginNext(ctx context.Context, group *sync.WaitGroup, l *lane, now time.Time) bool {
-	for len(l.queue) > 0 && l.queue[0].state == feedDropped {
-		l.queue = l.queue[1:]
-	}
-	if len(l.queue) == 0 || l.running >= p.perHost || p.running >= p.total {
-		return false
-	}
-	f := l.queue[0]
+// begin begins the check of a feed that nextOf told, and takes the token for its
+// first request.
+func (p *Poller) begin(ctx context.Context, group *sync.WaitGroup, l *lane, f *feed, now time.Time) {
 	l.queue = l.queue[1:]
-	l.running++
+	l.host.running++
 	p.running++
+	if l.account.host != clusterHost {
+		p.limits.charge(l.account)
+		p.metrics.lagged(l.account.host, now.Sub(f.due))
+	}
+	p.probe(l.host, f)
 	f.state = feedRunning
 	f.begun = now
-	f.answering, f.asked = f.asked, false
+	f.answering, f.asked, f.hinted = f.asked, false, false
 	group.Go(func() {
-		defer p.finished(l)
-		p.check(ctx, f)
+		defer p.finished(l.host, f)
+		p.check(visiting(ctx, &visit{host: l.account.host, prepaid: true}), f)
 	})
-	return true
 }
 
-func (p *Poller) finished(l *lane) {
+func (p *Poller) finished(h *hostState, f *feed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l.running--
+	h.running--
 	p.running--
+	p.probed(h, f)
 	p.nudge()
 }
 
@@ -145,6 +150,9 @@ func (p *Poller) reschedule(f *feed) {
 		return
 	}
 	f.due = p.dueAt(f)
+	if now := p.clock.Now(); f.due.Before(now) {
+		f.due = now // it is not late: it was not due before
+	}
 	heap.Fix(&p.waiting, f.index)
 }
 
@@ -154,7 +162,7 @@ func (p *Poller) unschedule(f *feed) {
 	}
 }
 
-// dueAt is when the next check begins; the zero time is now.
+// dueAt is when the next check is due; the zero time is now.
 func (p *Poller) dueAt(f *feed) time.Time {
 	var due time.Time
 	switch {
@@ -165,8 +173,8 @@ func (p *Poller) dueAt(f *feed) time.Time {
 		interval := f.interval()
 		due = f.begun.Add(interval + time.Duration(f.jitter*float64(interval)))
 	}
-	if until := p.paused[f.budget()]; until.After(due) {
-		due = until
+	if f.hinted && due.After(f.begun.Add(hintSpacing)) {
+		due = f.begun.Add(hintSpacing)
 	}
 	return due
 }
@@ -177,36 +185,4 @@ func (p *Poller) dueAt(f *feed) time.Time {
 func (f *feed) retryAt(now time.Time, failures int, err error) time.Time {
 	wait := min(firstRetry<<min(failures-1, maxDoubling), f.interval())
 	return now.Add(max(wait, RetryAfter(err)))
-}
-
-// dueHeap orders feeds by when they are due; it implements heap.Interface.
-type dueHeap []*feed
-
-// Len implements heap.Interface.
-func (h dueHeap) Len() int { return len(h) }
-
-// Less implements heap.Interface.
-func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-
-// Swap implements heap.Interface.
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (h *dueHeap) Push(x any) {
-	if f, ok := x.(*feed); ok {
-		f.index = len(*h)
-		*h = append(*h, f)
-	}
-}
-
-// Pop implements heap.Interface.
-func (h *dueHeap) Pop() any {
-	old := *h
-	f := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return f
 }

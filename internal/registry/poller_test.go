@@ -127,6 +127,8 @@ func TestCheckDuringAFlight(t *testing.T) {
 func TestSlowHostDelaysNoOther(t *testing.T) {
 	slow, fast := registrytest.New(t), registrytest.New(t)
 	w := newWorld(t, slow.Host, fast.Host)
+	w.poller.Follow(owner(100), []registry.Target{target(slow.Reference(t, "team/first:stable"))})
+	w.woken(1) // it has answered once, and is trusted with more than one check
 	var flying, most atomic.Int32
 	land := make(chan struct{})
 	slow.Intercept(func(http.ResponseWriter, *http.Request) bool {

@@ -28,13 +28,18 @@ type world struct {
 
 func newWorld(t *testing.T, hosts ...string) *world {
 	t.Helper()
+	return newWorldOf(t, registry.PollerOptions{}, hosts...)
+}
+
+// newWorldOf is newWorld with options for the poller.
+func newWorldOf(t *testing.T, o registry.PollerOptions, hosts ...string) *world {
+	t.Helper()
 	w := &world{t: t, clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), cluster: &cluster{}}
-	w.poller = registry.NewPoller(registry.PollerOptions{
-		Asker:   registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: w.clock, Timeout: 5 * time.Second}),
-		Secrets: registry.NewCredentials(w.cluster, w.clock),
-		Clock:   w.clock,
-		Random:  func() float64 { return 0.5 }, // no jitter
-	})
+	o.Asker = registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: w.clock, Timeout: 5 * time.Second})
+	o.Secrets = registry.NewCredentials(w.cluster, w.clock)
+	o.Clock = w.clock
+	o.Random = func() float64 { return 0.5 } // no jitter
+	w.poller = registry.NewPoller(o)
 	w.start()
 	return w
 }

@@ -30,7 +30,7 @@ var tagGrammar = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 // distribution-spec is left out. A repository with more than 100,000 tags is an
 // error of class Invalid.
 func (c *Client) Tags(ctx context.Context, ref reference.Reference, auth Keychain) ([]string, error) {
-	q := question{ref: ref, auth: auth, op: "listing the tags of " + path(ref)}
+	q := question{ref: ref, auth: auth, op: opOf(ref)}
 	var tags []string
 	err := c.ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
 		tags = nil

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,6 +97,7 @@ type guard struct {
 	// home is the session's registry, as in canonical references.
 	home  string
 	setup *atomic.Pointer[setup]
+	meter *meter
 	clock clock.PassiveClock
 	// dialled is set once home was found at a private address.
 	dialled atomic.Bool
@@ -122,7 +122,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := leg.next.RoundTrip(g.watched(req, leg))
+	resp, err := g.meter.send(leg.next, g.watched(req, leg))
 	if err != nil {
 		w.saw(sighting{failed: true, abroad: !leg.home, refused: refusalOf(err)})
 		return nil, err
@@ -131,7 +131,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.saw(sighting{
 		status:      resp.StatusCode,
 		contentType: resp.Header.Get("Content-Type"),
-		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), g.clock.Now()),
+		retryAfter:  patience(resp, g.clock.Now()),
 	})
 	if err := g.receive(resp, leg, w); err != nil {
 		_ = resp.Body.Close()
@@ -179,15 +179,4 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	return n, err
-}
-
-// retryAfter reads the header of RFC 9110 §10.2.3: seconds, or a date.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		return time.Duration(max(seconds, 0)) * time.Second
-	}
-	if date, err := http.ParseTime(header); err == nil {
-		return max(date.Sub(now), 0)
-	}
-	return 0
 }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+// Settled is true where no check is under way and none could begin: whatever comes
+// next is a matter of time.
+func (p *Poller) Settled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running == 0 && p.waits()
+}
+
+// SettledAt is Settled where other hosts' checks may be under way.
+func (p *Poller) SettledAt(host string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hosts[host].running == 0 && p.waits()
+}
+
+func (p *Poller) waits() bool {
+	now := p.clock.Now()
+	if len(p.wake) > 0 || len(p.waiting) > 0 && !p.waiting[0].due.After(now) {
+		return false
+	}
+	for _, l := range p.turns {
+		if f, _ := p.nextOf(l, now); f != nil {
+			return false
+		}
+	}
+	next := p.nextResume()
+	return next.IsZero() || next.After(now)
+}
+
+// Tokens are how many requests a host may be asked at once; below zero is debt.
+func (l *Limits) Tokens(host string) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	return l.bucketsOf(account{host: host}, now)[0].TokensAt(now)
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+type accountKey struct{}
+
+// charging says who the requests of a context are charged to.
+func charging(ctx context.Context, a account) context.Context {
+	return context.WithValue(ctx, accountKey{}, a)
+}
+
+// charged makes sure that somebody is: the host of the question, where nothing is
+// known of the credential.
+func charged(ctx context.Context, q question) context.Context {
+	if _, ok := ctx.Value(accountKey{}).(account); ok {
+		return ctx
+	}
+	return charging(ctx, account{host: q.host()})
+}
+
+// visit is one check of the poller, on its way through the client.
+type visit struct {
+	host string
+
+	mu sync.Mutex
+	// prepaid is set until the request is made that the check had a token for.
+	prepaid bool
+	// rest is how long the host wants to be left alone although it answered: nothing
+	// is left of its quota.
+	rest time.Duration
+}
+
+type visitKey struct{}
+
+func visiting(ctx context.Context, v *visit) context.Context {
+	return context.WithValue(ctx, visitKey{}, v)
+}
+
+// visitOf is nil where it is not the poller who asks.
+func visitOf(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	return v
+}
+
+// pays is true once, for the first request to the host that is visited.
+func (v *visit) pays(a account) bool {
+	if v == nil || v.host != a.host {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	paid := v.prepaid
+	v.prepaid = false
+	return paid
+}
+
+func (v *visit) told(a account, q quota) {
+	if v == nil || v.host != a.host || !q.usedUp() {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.rest = max(v.rest, q.reset)
+}
+
+func (v *visit) wantsRest() time.Duration {
+	if v == nil {
+		return 0
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.rest
+}
+
+// meter charges and counts the requests that go out.
+type meter struct {
+	clock   clock.PassiveClock
+	limits  *Limits
+	metrics *Metrics
+}
+
+// send sends a request on its way.
+func (m *meter) send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	a, _ := ctx.Value(accountKey{}).(account)
+	v := visitOf(ctx)
+	if !v.pays(a) {
+		m.limits.charge(a)
+	}
+	resp, err := next.RoundTrip(req)
+	kind := kindOf(req)
+	if err != nil {
+		m.metrics.request(a.host, kind, 0)
+		return nil, err
+	}
+	m.metrics.request(a.host, kind, resp.StatusCode)
+	if kind == kindToken {
+		return resp, nil // its limits are those of a token server
+	}
+	left := quotaOf(resp.Header, m.clock.Now())
+	v.told(a, left)
+	m.metrics.quota(a.host, left)
+	return resp, nil
+}
+
+// The kinds of requests, as metrics call them.
+const (
+	kindHead  = "head"
+	kindGet   = "get"
+	kindList  = "list"
+	kindToken = "token"
+	kindPing  = "ping"
+	kindPut   = "put"
+	kindPost  = "post"
+	kindOther = "other"
+)
+
+// kindOf tells what a request asks for. What is not below the path of a registry's
+// API, or carries the parameters of a token request as Quay's does, is for a token.
+func kindOf(req *http.Request) string {
+	path, query := req.URL.Path, req.URL.Query()
+	switch {
+	case path == pingPath:
+		return kindPing
+	case req.Response == nil && (!strings.HasPrefix(path, pingPath) || query.Has("service") || query.Has("scope")):
+		return kindToken
+	case req.Method == http.MethodGet && strings.HasSuffix(path, "/tags/list"):
+		return kindList
+	}
+	switch req.Method {
+	case http.MethodHead:
+		return kindHead
+	case http.MethodGet:
+		return kindGet
+	case http.MethodPut:
+		return kindPut
+	case http.MethodPost:
+		return kindPost
+	default:
+		return kindOther
+	}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+const (
+	// breakAfter is how many checks in a row, of whichever tags, have to stay without
+	// an answer until a host counts as down.
+	breakAfter = 5
+	// maxProbing is how long a host that is down is left alone at most between two
+	// probes; the time begins with firstRetry and doubles.
+	maxProbing = 5 * time.Minute
+)
+
+// breaker keeps a host that is down from being asked about each of its tags. While it
+// is open one check at a time is a probe, and all others wait for one that is
+// answered.
+type breaker struct {
+	// silent is how many checks in a row had no answer.
+	silent int
+	open   bool
+	// failed probes since it was opened.
+	failed int
+	// probe is the check that finds out whether the host answers, nil without one.
+	probe *feed
+	// probeAt is when the next one may begin.
+	probeAt time.Time
+}
+
+// lets is whether a check may begin; if not, when to look again, zero where the end of
+// the probe tells.
+func (b *breaker) lets(now time.Time) (bool, time.Time) {
+	switch {
+	case !b.open:
+		return true, time.Time{}
+	case b.probe != nil:
+		return false, time.Time{}
+	default:
+		return !b.probeAt.After(now), b.probeAt
+	}
+}
+
+func (b *breaker) state() breakerState {
+	switch {
+	case !b.open:
+		return breakerClosed
+	case b.probe != nil:
+		return breakerHalfOpen
+	default:
+		return breakerOpen
+	}
+}
+
+// probe notes that a check which begins is a probe, where one is needed.
+func (p *Poller) probe(h *hostState, f *feed) {
+	if h.open {
+		h.probe = f
+		p.metrics.breakerIs(f.host(), h.state())
+	}
+	if paused := p.pauses[f.budget()]; paused != nil {
+		paused.probe = f
+	}
+}
+
+// probed notes that a check is over. What it found out is judged before; a probe that
+// was given up found out nothing, and the next may go.
+func (p *Poller) probed(h *hostState, f *feed) {
+	if h.probe == f {
+		h.probe = nil
+		p.metrics.breakerIs(f.host(), h.state())
+	}
+	if paused := p.pauses[f.budget()]; paused != nil && paused.probe == f {
+		paused.probe = nil
+	}
+}
+
+// verdict is what a check says of the host.
+type verdict int
+
+const (
+	saysNothing verdict = iota // it was not asked
+	hasAnswered
+	isSilent
+)
+
+// verdictOn tells them apart. An error of another host, such as the cluster, says
+// nothing.
+func verdictOn(host string, err error) verdict {
+	of, ok := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return hasAnswered
+	case !ok || of.Host != host:
+		return saysNothing
+	case of.Class == Unavailable:
+		return isSilent
+	case of.Status != 0:
+		return hasAnswered
+	default:
+		return saysNothing
+	}
+}
+
+// judge draws the conclusions of a check for all that share its host or its budget.
+func (p *Poller) judge(ctx context.Context, f *feed, err error) {
+	h, ok := p.hosts[f.host()]
+	if !ok || f.unread() || ctx.Err() != nil {
+		return
+	}
+	now := p.clock.Now()
+	is := verdictOn(f.host(), err)
+	switch is {
+	case hasAnswered:
+		h.answered = true
+		h.breaker = breaker{}
+		p.metrics.breakerIs(f.host(), breakerClosed)
+	case isSilent:
+		p.judgeSilence(h, f, err, now)
+	default:
+	}
+	p.judgeBudget(ctx, f, err, is, now)
+}
+
+// judgeSilence opens the breaker, or leaves it open.
+func (p *Poller) judgeSilence(h *hostState, f *feed, err error, now time.Time) {
+	h.silent++
+	switch {
+	case h.probe == f:
+		h.failed++
+		p.tellHost(f, err)
+	case h.open || h.silent < breakAfter:
+		return
+	default:
+		h.open = true
+	}
+	h.probeAt = now.Add(max(p.probing(h.failed), RetryAfter(err)))
+	p.metrics.breakerIs(f.host(), h.state())
+}
+
+// probing is how long to wait with the next probe after a number of those that
+// failed.
+func (p *Poller) probing(failed int) time.Duration {
+	wait := min(firstRetry<<min(failed, maxDoubling), maxProbing)
+	return wait + time.Duration(jitterWidth*(2*p.random()-1)*float64(wait))
+}
+
+// tellHost has all that wait for a host hear that a probe of it failed.
+func (p *Poller) tellHost(probe *feed, err error) {
+	host := probe.host()
+	for _, anonymous := range []bool{true, false} {
+		if l, ok := p.lanes[account{host: host, anonymous: anonymous}]; ok {
+			l.queue = p.tell(l.queue, err, probe.begun)
+		}
+	}
+	for of, paused := range p.pauses {
+		if of.host == host {
+			paused.parked = p.tell(paused.parked, err, probe.begun)
+		}
+	}
+}
+
+// tell has feeds that wait hear of the failure of a probe, which was made for all of
+// them: it counts as one failure of each. A check that was not made counts as none. The
+// feeds go on waiting; those that nobody follows any more are left out of what it
+// returns.
+func (p *Poller) tell(waiting []*feed, err error, begun time.Time) []*feed {
+	of, ok := errors.AsType[*Error](err)
+	return slices.DeleteFunc(waiting, func(f *feed) bool {
+		if !ok || f.state == feedDropped {
+			return f.state == feedDropped
+		}
+		if news := f.hear(of.insteadOf(f.ref), begun); news || f.asked {
+			for follower := range f.followers {
+				p.pending.add(follower.owner)
+			}
+		}
+		f.asked = false
+		return false
+	})
+}
+
+// insteadOf is the error for a tag that was not asked for since another one failed.
+// It does not tell which.
+func (e *Error) insteadOf(ref reference.Reference) *Error {
+	return &Error{
+		Class: e.Class, Host: e.Host, Op: opOf(ref),
+		cause: "put off until the registry answers again: " + e.cause,
+	}
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Image Lineage Authors
+
+package registry
+
+import (
+	"time"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
+)
+
+// hintSpacing is how long after the beginning of its last check a tag is checked again
+// because of a hint. What sends ten thousand hints a second causes one check of them.
+const hintSpacing = time.Second
+
+// Hint has tags checked soon, because somebody says that they were moved: at once,
+// or a second after the beginning of their last check. Unlike with Check, owners are
+// woken only where something changed. It tells how many checks it brought forward,
+// counted once for each credential: none for a tag that nobody follows, or that is
+// about to be checked anyway.
+func (p *Poller) Hint(refs ...reference.Reference) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	woken := 0
+	for _, ref := range refs {
+		// Who chooses among the tags of a repository follows its list.
+		for _, name := range []string{ref.String(), ref.Repository} {
+			for f := range p.names[name] {
+				if p.hint(f) {
+					woken++
+				}
+			}
+		}
+	}
+	if woken > 0 {
+		p.nudge()
+	}
+	return woken
+}
+
+// hint is true where it brings the next check forward.
+func (p *Poller) hint(f *feed) bool {
+	if f.hinted || f.asked || f.state == feedQueued {
+		return false
+	}
+	f.hinted = true
+	before := f.due
+	p.reschedule(f)
+	return f.state == feedRunning || f.due.Before(before)
+}
+
+// RulesChanged has the checks that wait for a token looked at again, after what the
+// rules of Limits answer has changed.
+func (p *Poller) RulesChanged() { p.nudge() }
+
+// index finds a new feed by its name, and keeps count of its host's.
+func (p *Poller) index(f *feed) {
+	named, ok := p.names[f.key.name]
+	if !ok {
+		named = map[*feed]struct{}{}
+		p.names[f.key.name] = named
+	}
+	named[f] = struct{}{}
+	host := f.ref.Host()
+	h, ok := p.hosts[host]
+	if !ok {
+		h = &hostState{}
+		p.hosts[host] = h
+		p.metrics.followed(host)
+		p.metrics.breakerIs(host, h.state())
+	}
+	h.feeds++
+	p.metrics.polled(len(p.feeds))
+}
+
+// unindex forgets a feed that was dropped. Its host is forgotten later: the feed's
+// followers may be on their way to another one.
+func (p *Poller) unindex(f *feed) {
+	delete(p.names[f.key.name], f)
+	if len(p.names[f.key.name]) == 0 {
+		delete(p.names, f.key.name)
+	}
+	host := f.ref.Host()
+	h := p.hosts[host]
+	h.feeds--
+	if h.feeds == 0 {
+		p.vacant[host] = struct{}{}
+		p.nudge()
+	}
+	p.metrics.polled(len(p.feeds))
+}
+
+// clearOut forgets the hosts of which nobody follows anything any more.
+func (p *Poller) clearOut() {
+	for host := range p.vacant {
+		h := p.hosts[host]
+		if h.feeds == 0 && h.running > 0 {
+			continue // its end comes by here
+		}
+		delete(p.vacant, host)
+		if h.feeds > 0 {
+			continue
+		}
+		p.forgetHost(host)
+	}
+}
+
+func (p *Poller) forgetHost(host string) {
+	delete(p.hosts, host)
+	p.metrics.unfollowed(host)
+	for of := range p.pauses {
+		if of.host == host {
+			delete(p.pauses, of)
+		}
+	}
+}
