@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -168,11 +169,14 @@ func (w *world) cascadeNeighbour() {
 	w.waitNeighbour(w.shows("near-base:1"))
 }
 
+// waitNeighbour waits until the neighbour is rolled out on a base, and at rest: the tag
+// that was published has been read again, which takes its turn after what publishing cost.
 func (w *world) waitNeighbour(base v1alpha1.Digest) {
 	w.t.Helper()
 	w.waitFor(neighbour, "rolled out on "+string(base), func(l *v1alpha1.ImageLineage) bool {
 		return ready(l) == v1alpha1.ReasonUpToDate && l.Status.Rollout != nil && l.Status.Rollout.Summary == "1/1" &&
-			len(l.Status.Current.Roots) == 1 && l.Status.Current.Roots[0].Digest == base
+			len(l.Status.Current.Roots) == 1 && l.Status.Current.Roots[0].Digest == base &&
+			meta.IsStatusConditionTrue(l.Status.Conditions, v1alpha1.ConditionResolved)
 	})
 }
 
