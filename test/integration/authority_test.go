@@ -80,6 +80,20 @@ func withRolloutNone(l *v1alpha1.ImageLineage) {
 	l.Spec.Rollout = &v1alpha1.Rollout{Mode: v1alpha1.RolloutNone}
 }
 
+func withMirror(l *v1alpha1.ImageLineage) {
+	l.Spec.Mirror = &v1alpha1.Mirror{Image: "registry.example.com/mirror/web", PushSecrets: []v1alpha1.SecretReference{{Name: "push"}}}
+}
+
+func withOtherMirror(l *v1alpha1.ImageLineage) { l.Spec.Mirror.Image = "elsewhere.example.com/web" }
+
+// choosing has a lineage follow the highest of some tags.
+func choosing(versions string) change {
+	return func(l *v1alpha1.ImageLineage) {
+		l.Spec.Image = "registry.example.com/shop/web"
+		l.Spec.Tags = &v1alpha1.TagPolicy{SemVer: versions}
+	}
+}
+
 func withEverything(l *v1alpha1.ImageLineage) {
 	withBuild(l)
 	withPullSecret(l)
@@ -121,6 +135,7 @@ const (
 	noDaemonSets   = "spec.rollout.mode: you may not patch daemonsets.apps in namespace NAMESPACE"
 	noPullSecret   = "spec.pullSecrets: you may not get the secret pull in namespace NAMESPACE"
 	noPods         = "spec.serviceAccountName: you may not create pods in namespace NAMESPACE"
+	noMirrorSecret = "spec.mirror.pushSecrets: you may not get the secret push in namespace NAMESPACE"
 	noPushSecret   = "spec.build.pushSecrets: you may not get the secret push in namespace NAMESPACE"
 )
 
@@ -170,6 +185,10 @@ func TestAuthorityToCreate(t *testing.T) {
 		"a push secret without the right to get it": {
 			rights: without(getPushSecret), change: withEverything, want: noPushSecret,
 		},
+		"a mirror without the right to get its secret": {
+			rights: []rbacv1.PolicyRule{getPullSecret}, change: all(withPullSecret, withMirror), want: noMirrorSecret,
+		},
+		"a mirror with that right": {rights: []rbacv1.PolicyRule{getPushSecret}, change: withMirror},
 		"a service account without the right to create pods": {
 			rights: without(createPods), change: withEverything, want: noPods,
 		},
@@ -258,6 +277,23 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"another template whose result would be pushed with a secret": {
 			rights: []rbacv1.PolicyRule{createRuns}, before: all(withBuild, withPushSecret), change: withOtherBuild,
 			want: noPushSecret,
+		},
+		"a mirror added without the right to get its secret": {
+			before: followed, change: withMirror, want: noMirrorSecret,
+		},
+		"another mirror that would be written with a secret": {
+			before: withMirror, change: withOtherMirror, want: noMirrorSecret,
+		},
+		"another mirror that would be written with a pull secret": {
+			rights: []rbacv1.PolicyRule{getPushSecret}, before: all(withPullSecret, withMirror), change: withOtherMirror, want: noPullSecret,
+		},
+		"taking a mirror out": {before: withMirror, change: func(l *v1alpha1.ImageLineage) { l.Spec.Mirror = nil }},
+		"other tags that would be rolled out": {
+			before: all(choosing("1.x"), withRollout), change: choosing("2.x"), want: noDeployments,
+		},
+		"other tags that are only counted": {before: choosing("1.x"), change: choosing("2.x")},
+		"workloads moved to the mirror": {
+			before: all(withMirror, withRollout), change: func(l *v1alpha1.ImageLineage) { l.Spec.Rollout.UseMirror = true }, want: noDeployments,
 		},
 		"a service account added without the right to create pods": {
 			before: followed, change: withServiceAccount, want: noPods,
