@@ -91,8 +91,7 @@ type Copier struct {
 	clock   clock.PassiveClock
 	workers int
 
-	events chan event.TypedGenericEvent[types.NamespacedName]
-	wake   chan struct{}
+	wake chan struct{}
 
 	// mu guards all that follows, jobs included.
 	mu      sync.Mutex
@@ -100,7 +99,7 @@ type Copier struct {
 	queue   []*job
 	busy    map[place]bool
 	swept   time.Time
-	pending outbox
+	pending *outbox
 }
 
 // jobKey tells requests apart. Those with other Secrets are others, so that nobody
@@ -143,7 +142,6 @@ func NewCopier(o CopierOptions) *Copier {
 	}
 	return &Copier{
 		copies: o.Copies, secrets: o.Secrets, clock: o.Clock, workers: o.Workers,
-		events:  make(chan event.TypedGenericEvent[types.NamespacedName]),
 		wake:    make(chan struct{}, 1),
 		jobs:    map[jobKey]*job{},
 		busy:    map[place]bool{},
@@ -214,7 +212,9 @@ func (c *Copier) drop(j *job) {
 
 // Events names the owners one of whose copies has ended, well or not. An owner who was
 // not fetched yet is not named twice. See Poller.Events for how to watch it.
-func (c *Copier) Events() <-chan event.TypedGenericEvent[types.NamespacedName] { return c.events }
+func (c *Copier) Events() <-chan event.TypedGenericEvent[types.NamespacedName] {
+	return c.pending.events
+}
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: replicas that only wait
 // copy nothing.

@@ -9,9 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
 // Start copies until the context ends; it then waits for the copies under way, which
@@ -19,7 +16,7 @@ import (
 func (c *Copier) Start(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { c.deliver(ctx) })
+	group.Go(func() { c.pending.deliver(ctx) })
 	free := make(chan struct{}, c.workers)
 	for ctx.Err() == nil {
 		if len(free) < c.workers {
@@ -124,34 +121,4 @@ func (c *Copier) failure(j *job, err error) *CopyFailure {
 // copyBackoff is how long to wait after so many failures in a row.
 func copyBackoff(count int) time.Duration {
 	return min(firstCopyRetry<<min(count-1, maxDoubling), maxCopyRetry)
-}
-
-// deliver hands the owners over, one after the other, at the reader's speed; see
-// Poller.deliver.
-func (c *Copier) deliver(ctx context.Context) {
-	for {
-		owner, ok := c.nextPending()
-		if !ok {
-			select {
-			case <-ctx.Done():
-				return
-			case <-c.pending.filled:
-			}
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			c.mu.Lock()
-			c.pending.add(owner)
-			c.mu.Unlock()
-			return
-		case c.events <- event.TypedGenericEvent[types.NamespacedName]{Object: owner}:
-		}
-	}
-}
-
-func (c *Copier) nextPending() (types.NamespacedName, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pending.next()
 }

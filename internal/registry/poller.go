@@ -125,8 +125,7 @@ type Poller struct {
 	limits  *Limits
 	metrics *Metrics
 
-	events chan event.TypedGenericEvent[types.NamespacedName]
-	wake   chan struct{}
+	wake chan struct{}
 
 	// mu guards all that follows, feeds and followers included.
 	mu      sync.Mutex
@@ -140,7 +139,7 @@ type Poller struct {
 	turns   []*lane // the lanes, in the order in which they may begin a check
 	pauses  map[budget]*pause
 	running int
-	pending outbox
+	pending *outbox
 }
 
 // NewPoller makes a poller that checks nothing before Start.
@@ -160,7 +159,6 @@ func NewPoller(o PollerOptions) *Poller {
 	return &Poller{
 		asker: o.Asker, secrets: o.Secrets, clock: o.Clock, random: o.Random,
 		perHost: o.PerHost, total: o.Total, limits: o.Limits, metrics: o.Metrics,
-		events:  make(chan event.TypedGenericEvent[types.NamespacedName]),
 		wake:    make(chan struct{}, 1),
 		owners:  map[types.NamespacedName]map[string]*follower{},
 		feeds:   map[feedKey]*feed{},
@@ -314,7 +312,9 @@ func (p *Poller) CheckFailing() {
 //			q.Add(reconcile.Request{NamespacedName: e.Object})
 //		},
 //	})
-func (p *Poller) Events() <-chan event.TypedGenericEvent[types.NamespacedName] { return p.events }
+func (p *Poller) Events() <-chan event.TypedGenericEvent[types.NamespacedName] {
+	return p.pending.events
+}
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: replicas that
 // only wait ask no registry.

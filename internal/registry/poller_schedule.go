@@ -26,7 +26,7 @@ const (
 func (p *Poller) Start(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { p.deliver(ctx) })
+	group.Go(func() { p.pending.deliver(ctx) })
 	for ctx.Err() == nil {
 		next := p.dispatch(ctx, &group)
 		wait := next.Sub(p.clock.Now())
