@@ -77,7 +77,8 @@ func (w window) cores() float64 { return w.cpu.Seconds() / w.to.Sub(w.from).Seco
 const noise = 0.005
 
 // requestsRow is the figure of the manifest requests, without those that were
-// refused because their token had ended: the quoted counts leave them out as well.
+// refused because their token had ended, as in the quoted count for Keel; tokenRows
+// tells those.
 func (b *bench) requestsRow(w window, what, flux, keel string) row {
 	limit := float64(references) * float64(time.Minute) / float64(b.interval)
 	measured := rateOf(w.seen.Of(counting.Manifests...).But(http.StatusUnauthorized))
