@@ -159,7 +159,10 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 			return err
 		}
 		paying := charging(ctx, account{host: q.host(), anonymous: with == anonymous})
-		err = c.bounded(paying, q, func(ctx context.Context) error { return f(ctx, q, s, repository) })
+		err = c.bounded(paying, q, func(ctx context.Context) error {
+			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()
+			return f(ctx, q, s, repository)
+		})
 		class := ClassOf(err)
 		if class != Unauthorized && class != Forbidden {
 			s.proven.Store(s.proven.Load() || err == nil || class == Absent)
@@ -216,6 +219,15 @@ func (c *Client) sessionFor(key sessionKey, with candidate) (*session, error) {
 	s := &session{key: key, puller: puller}
 	c.sessions.put(key, s, sessionAge)
 	return s, nil
+}
+
+// endsWith has a session end before its token does; a life of 0 changes nothing.
+func (c *Client) endsWith(s *session, life time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if current, _ := c.sessions.get(s.key); current == s && life > 0 {
+		c.sessions.put(s.key, s, life)
+	}
 }
 
 func (c *Client) end(s *session) {

@@ -51,6 +51,9 @@ type sighting struct {
 type witness struct {
 	mu   sync.Mutex
 	seen sighting
+	// life of the token that was got on the way; 0 without one, or where that is not
+	// told.
+	life time.Duration
 }
 
 type witnessKey struct{}
@@ -80,6 +83,19 @@ func (w *witness) saw(next sighting) {
 		next.refused = w.seen.refused
 	}
 	w.seen = next
+}
+
+// got notes how long a token may be used.
+func (w *witness) got(life time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.life = life
+}
+
+func (w *witness) tokenLife() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.life
 }
 
 // refuses notes a refusal beside the last answer.
@@ -139,6 +155,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: bodyLimit(req), witness: w}
+	if kindOf(req) == kindToken {
+		w.got(tokenLife(resp))
+	}
 	return resp, nil
 }
 
