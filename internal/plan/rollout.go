@@ -45,6 +45,11 @@ func (c Claimant) target(from reference.Reference) string {
 	return c.Reference.WithTag(c.Current.Tag).TaggedPinned(string(c.Current.Digest))
 }
 
+// elsewhere is true for the original of a copy that workloads are to use.
+func (c Claimant) elsewhere(ref reference.Reference) bool {
+	return c.UseMirror && c.Current.Mirror != "" && ref.Repository != c.Mirror.Repository
+}
+
 // claims is true for the lineage's own tag, or every one of those that spec.tags
 // chooses from.
 func (c Claimant) claims(tag string) bool {
@@ -134,18 +139,22 @@ func assess(w Workload, c Container, claim claim) containerState {
 		return containerUnknown
 	}
 	digest := v1alpha1.Digest(claim.ref.Digest)
-	if claim.by.Tags != nil && digest != current.Digest && claim.by.Tags.Higher(claim.ref.Tag, current.Tag) {
-		return containerForeign // never to a lower tag
-	}
-	switch digest {
-	case current.Digest:
-		if claim.by.UseMirror && current.Mirror != "" && claim.ref.Repository != claim.by.Mirror.Repository {
-			return containerDrifted
-		}
+	switch {
+	case digest == current.Digest && claim.by.elsewhere(claim.ref):
+		return containerDrifted
+	case digest == current.Digest:
 		return containerCurrent
-	case "":
+	case claim.by.Tags != nil && claim.by.Tags.Higher(claim.ref.Tag, current.Tag):
+		return containerForeign // never to a lower tag
+	case digest == "":
 		return assessPlainTag(w, c, claim.ref, *claim.by)
 	}
+	return assessPinned(w, c, claim, digest)
+}
+
+// assessPinned looks at another digest than current.
+func assessPinned(w Workload, c Container, claim claim, digest v1alpha1.Digest) containerState {
+	current := claim.by.Current
 	older := findDigest(claim.by.History, digest)
 	switch {
 	case older != nil && sameContent(claim.by.ChangeOn, *older, *current):

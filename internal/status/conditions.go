@@ -38,7 +38,7 @@ func setConditions(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionImageMissing)
 	}
 
-	is := summarize(s, p, o, rolledOut)
+	is := summarize(status.Current != nil, p, o, rolledOut)
 	set(v1alpha1.ConditionReady, truth(is.ready), is.reason, is.message)
 	for kind, present := range map[string]bool{
 		v1alpha1.ConditionReconciling: is.reconciling, v1alpha1.ConditionStalled: is.stalled,
@@ -73,8 +73,7 @@ func setResolved(status *v1alpha1.ImageLineageStatus, p plan.Plan, set func(stri
 }
 
 // summarize is the table of design §3, first match first.
-func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut) summary {
-	_, accepts := p.Step.(plan.Accept)
+func summarize(hasImage bool, p plan.Plan, o plan.Outcome, rolledOut rolledOut) summary {
 	busy := busyWith(p, o)
 	switch {
 	case o.Problem != nil && !o.Refused:
@@ -85,7 +84,7 @@ func summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome, rolledOut rolledOut
 		return ready(p.Hold.Reason, p.Hold.Message)
 	case busy.Reason != "":
 		return reconciling(busy.Reason, busy.Message)
-	case s.Lineage.Status.Current == nil && !(accepts && o.Done):
+	case !hasImage:
 		return reconciling(v1alpha1.ReasonResolving, "waiting for the first image")
 	case rolledOut.failed:
 		return stalled(rolledOut.reason, rolledOut.message)
