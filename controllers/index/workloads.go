@@ -19,7 +19,8 @@ import (
 	"github.com/imagelineage/imagelineage/internal/workload"
 )
 
-// Claimants are the lineages of a namespace with one of the repositories, by name.
+// Claimants are the lineages of a namespace with one of the repositories, by name, each
+// once.
 func Claimants(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]plan.Claimant, error) {
 	var out []plan.Claimant
 	for _, repository := range repositories {
@@ -34,7 +35,8 @@ func Claimants(ctx context.Context, c client.Reader, namespace string, repositor
 		}
 	}
 	slices.SortFunc(out, func(a, b plan.Claimant) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
+	// A lineage with a mirror has two repositories.
+	return slices.CompactFunc(out, func(a, b plan.Claimant) bool { return a.Name == b.Name }), nil
 }
 
 func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
@@ -74,15 +76,21 @@ func Workloads(ctx context.Context, c client.Reader, namespace string, repositor
 }
 
 // WorkloadNames are the workloads of a namespace that mention one of the
-// repositories, by kind.
+// repositories, each once.
 func WorkloadNames(ctx context.Context, c client.Reader, namespace string, repositories []string) ([]client.Object, error) {
 	var out []client.Object
+	found := map[types.UID]bool{}
 	for _, repository := range repositories {
 		for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
 			if err := c.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{byRepository: repository}); err != nil {
 				return nil, fmt.Errorf("listing workloads: %w", err)
 			}
-			out = append(out, objects(list)...)
+			for _, obj := range objects(list) {
+				if !found[obj.GetUID()] {
+					found[obj.GetUID()] = true
+					out = append(out, obj)
+				}
+			}
 		}
 	}
 	return out, nil
