@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTenThousandHints: at once they wake the poller a hundred times, in their
+// TestTenThousandHints: at once they wake the poller as often as the burst allows, in their
 // time each, and nothing stays.
 func TestTenThousandHints(t *testing.T) {
 	r := receive(t, Config{Name: "h", Source: Harbor, Proof: Proof{Bearer: &Bearer{SecretFile: secretIn(t, right)}}})
@@ -36,7 +36,7 @@ func TestTenThousandHints(t *testing.T) {
 	}
 	before := heap()
 	if woken := send(time.Second / hintsPerSecond); woken != hints {
-		t.Errorf("%d hints, twenty a second, woke the poller %d times", hints, woken)
+		t.Errorf("%d hints at the rate of a hook woke the poller %d times", hints, woken)
 	}
 	if grown := heap() - before; grown > 1<<20 {
 		t.Errorf("memory grew by %d bytes", grown)

@@ -100,10 +100,10 @@ func (b *bench) measure(ctx context.Context, binary, only string) (rows []row, e
 	for _, s := range chosen {
 		b.logf("%s: %s", s.name, s.about)
 		measured, err := s.run(b, ctx)
-		rows = append(rows, measured...)
 		if err != nil {
 			return rows, fmt.Errorf("%s: %w", s.name, err)
 		}
+		rows = append(rows, measured...)
 		if err := b.settle(ctx); err != nil {
 			return rows, err
 		}
