@@ -21,6 +21,16 @@ func MirrorOf(l *v1alpha1.ImageLineage) reference.Reference {
 	return reference.Reference{Repository: ref.Repository}
 }
 
+// CopyOf is where the copy of a revision is, as repository:tag@digest; empty where it is
+// not in spec.mirror.
+func CopyOf(l *v1alpha1.ImageLineage, r v1alpha1.Revision) string {
+	mirror := MirrorOf(l)
+	if copied, err := reference.Parse(r.Mirror); err != nil || mirror.IsZero() || copied.Repository != mirror.Repository {
+		return ""
+	}
+	return r.Mirror
+}
+
 // Repositories are those in which the images of a lineage are: its own and its
 // mirror's.
 func Repositories(l *v1alpha1.ImageLineage) []string {
@@ -41,7 +51,7 @@ func (d *decision) mirror() bool {
 	if mirror.IsZero() {
 		return false
 	}
-	if copied, err := reference.Parse(current.Mirror); err == nil && copied.Repository == mirror.Repository {
+	if CopyOf(d.Lineage, *current) != "" {
 		return false
 	}
 	d.plan.Step = Mirror{Revision: *current}

@@ -131,6 +131,8 @@ type Accept struct {
 	Reason string
 	// Mirror is set where the digest has to be in spec.mirror before it is current.
 	Mirror bool
+	// Candidates are those that are left then.
+	Candidates []v1alpha1.Candidate
 }
 
 // Mirror copies the current image into spec.mirror, where it was taken before there

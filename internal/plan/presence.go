@@ -41,16 +41,19 @@ func LookFor(s Snapshot) []v1alpha1.Digest {
 }
 
 // revisionsInUse are the current revision and the kept ones that are still used, in
-// the order of the history.
+// the order of the history, each digest once: what is pulled from the lineage's own
+// repository. Children, and whoever is yet to come, pull the copy where there is one.
 func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 	current := s.Lineage.Status.Current
 	if current == nil {
 		return nil
 	}
-	used := s.RevisionsInUse()
-	inUse := []v1alpha1.Revision{current.Revision}
-	for _, r := range s.Lineage.Status.History {
-		if used[r.Digest] && r.Digest != current.Digest {
+	pulled := digestsOf(s.Workloads, s.Reference.Repository)
+	var inUse []v1alpha1.Revision
+	for _, r := range append([]v1alpha1.Revision{current.Revision}, s.Lineage.Status.History...) {
+		known := slices.ContainsFunc(inUse, func(other v1alpha1.Revision) bool { return other.Digest == r.Digest })
+		wanted := r.Digest == current.Digest || slices.Contains(s.ChildrenUse, r.Digest)
+		if !known && (pulled[r.Digest] || wanted && r.Mirror == "") {
 			inUse = append(inUse, r)
 		}
 	}
@@ -79,7 +82,7 @@ func (d *decision) lookForMissing() {
 // usersOf names a workload that uses a digest.
 func (d *decision) usersOf(digest v1alpha1.Digest) string {
 	for _, w := range d.Workloads {
-		if digestsOf([]Workload{w})[digest] {
+		if digestsOf([]Workload{w}, d.Reference.Repository)[digest] {
 			return ", which " + w.String() + " uses"
 		}
 	}

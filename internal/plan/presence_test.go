@@ -33,12 +33,16 @@ func TestLookFor(t *testing.T) {
 		edits []func(*Snapshot)
 		want  []v1alpha1.Digest
 	}{
-		"the tag shows current, and workloads run it":       {[]func(*Snapshot){held("web", x)}, nil},
-		"the tag shows something else":                      {[]func(*Snapshot){func(s *Snapshot) { s.Observation.Digest = y }}, []v1alpha1.Digest{x}},
-		"nobody knows what the tag shows":                   {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{x}},
-		"a workload runs an older revision":                 {[]func(*Snapshot){kept(0, y), held("old", y)}, []v1alpha1.Digest{y}},
-		"a child is built from an older revision":           {[]func(*Snapshot){kept(0, y), func(s *Snapshot) { s.ChildrenUse = []v1alpha1.Digest{y} }}, []v1alpha1.Digest{y}},
-		"an older revision that nobody uses":                {[]func(*Snapshot){kept(0, y)}, nil},
+		"the tag shows current, and workloads run it": {[]func(*Snapshot){held("web", x)}, nil},
+		"the tag shows something else":                {[]func(*Snapshot){func(s *Snapshot) { s.Observation.Digest = y }}, []v1alpha1.Digest{x}},
+		"nobody knows what the tag shows":             {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{x}},
+		"a workload runs an older revision":           {[]func(*Snapshot){kept(0, y), held("old", y)}, []v1alpha1.Digest{y}},
+		"a child is built from an older revision":     {[]func(*Snapshot){kept(0, y), func(s *Snapshot) { s.ChildrenUse = []v1alpha1.Digest{y} }}, []v1alpha1.Digest{y}},
+		"an older revision that nobody uses":          {[]func(*Snapshot){kept(0, y)}, nil},
+		"children are built on the copy": {[]func(*Snapshot){kept(0, y), func(s *Snapshot) {
+			s.Lineage.Status.History[1].Mirror = "registry.example.com/mirror/web:y@" + string(y)
+			s.ChildrenUse = []v1alpha1.Digest{y}
+		}}, nil},
 		"a workload runs an image that is none of our kept": {[]func(*Snapshot){held("other", y)}, nil},
 	}
 	for name, tt := range tests {

@@ -68,7 +68,7 @@ func (d *decision) isRecorded(run Run) bool {
 // RevisionsInUse are the digests of which a kept revision must not be forgotten:
 // workloads and children still have them.
 func (s Snapshot) RevisionsInUse() map[v1alpha1.Digest]bool {
-	inUse := digestsOf(s.Workloads)
+	inUse := digestsOf(s.Workloads, "")
 	for _, digest := range s.ChildrenUse {
 		inUse[digest] = true
 	}
@@ -89,12 +89,17 @@ func UsedBy(child *v1alpha1.ImageLineage, image reference.Reference) []v1alpha1.
 	return used
 }
 
-// digestsOf are the digests that workloads ask for, or run.
-func digestsOf(workloads []Workload) map[v1alpha1.Digest]bool {
+// digestsOf are the digests that workloads ask for, or run: of the images of a
+// repository, or of all where it is empty.
+func digestsOf(workloads []Workload, repository string) map[v1alpha1.Digest]bool {
 	inUse := map[v1alpha1.Digest]bool{}
 	for _, w := range workloads {
 		for _, c := range w.Containers {
-			if ref, err := reference.Parse(c.Image); err == nil && ref.Digest != "" {
+			ref, err := reference.Parse(c.Image)
+			if repository != "" && (err != nil || ref.Repository != repository) {
+				continue
+			}
+			if err == nil && ref.Digest != "" {
 				inUse[v1alpha1.Digest(ref.Digest)] = true
 			}
 			for _, digest := range c.Running {

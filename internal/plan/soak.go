@@ -80,8 +80,9 @@ func (d *decision) takeMatured() bool {
 			d.plan.Candidates = slices.Delete(slices.Clone(d.plan.Candidates), at, at+1)
 			continue
 		default:
-			d.plan.Candidates = d.plan.Candidates[at+1:]
-			d.plan.Step = d.accept(found{Digest: candidate.Digest, Tag: candidate.Tag, Identity: there.Identity, Base: there.Base}, findDigest(d.Lineage.Status.History, candidate.Digest))
+			step := d.accept(found{Digest: candidate.Digest, Tag: candidate.Tag, Identity: there.Identity, Base: there.Base}, findDigest(d.Lineage.Status.History, candidate.Digest))
+			step.Candidates = d.plan.Candidates[at+1:]
+			d.plan.Step = step
 			return true
 		}
 		break

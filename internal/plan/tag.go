@@ -158,7 +158,11 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		}
 		revision.BuiltFrom, revision.Roots = proven(f.Base, d.Parents)
 	}
-	d.busy(reason, "%s is %s now", d.Watched().Name(), reference.ShortDigest(string(revision.Digest)))
+	// Where nothing follows from a new digest, it is done with being accepted: a base
+	// that moves costs one write of its status.
+	if d.subject.current() == nil || !Followed(d.Lineage) || len(d.Workloads) > 0 || d.Lineage.Spec.Mirror != nil {
+		d.busy(reason, "%s is %s now", d.Watched().Name(), reference.ShortDigest(string(revision.Digest)))
+	}
 	return Accept{Revision: revision, Reason: reason, Mirror: d.Lineage.Spec.Mirror != nil}
 }
 

@@ -175,6 +175,7 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 		p.schedule(f)
 		return
 	}
+	f.repeatHint(found)
 	var news bool
 	if found.err != nil {
 		news = p.fail(f, found.err)
@@ -192,6 +193,18 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	f.answering = false
 	f.jitter = jitterWidth * (2*p.random() - 1)
 	p.schedule(f)
+}
+
+// repeatHint has a check that answered a hint made again, as often as is worth it, as
+// long as it finds what was there before.
+func (f *feed) repeatHint(found answer) {
+	switch {
+	case found.err != nil || len(f.repeats) == 0 || f.hinted:
+	case f.seen.Digest != v1alpha1.Digest(found.digest):
+		f.repeats = nil
+	default:
+		f.hinted, f.spacing, f.repeats = true, f.repeats[0], f.repeats[1:]
+	}
 }
 
 // learn keeps an answer, and is true where it is news.

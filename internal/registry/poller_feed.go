@@ -82,8 +82,11 @@ type feed struct {
 	jitter float64
 	// asked is set by Check, answering during the check that answers it.
 	asked, answering bool
-	// hinted is set by Hint until the next check.
-	hinted bool
+	// hinted is set by Hint until the next check, which comes no sooner than spacing
+	// after the last. repeats are those to come where that finds nothing new.
+	hinted  bool
+	spacing time.Duration
+	repeats []time.Duration
 
 	state feedState
 	due   time.Time

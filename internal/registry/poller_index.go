@@ -9,6 +9,12 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
+// hintRepeats are how long after a check that answered a hint, and found nothing new, it
+// is made again. CNCF distribution tells of a push before it moves the tag
+// (distribution v3.1, registry/handlers/manifests.go), and registries with replicas or
+// caches may show the old digest for a while.
+var hintRepeats = []time.Duration{time.Second, 5 * time.Second}
+
 // hintSpacing is how long after the beginning of its last check a tag is checked again
 // because of a hint. What sends ten thousand hints a second causes one check of them.
 const hintSpacing = time.Second
@@ -40,10 +46,10 @@ func (p *Poller) Hint(refs ...reference.Reference) int {
 
 // hint is true where it brings the next check forward.
 func (p *Poller) hint(f *feed) bool {
-	if f.hinted || f.asked || f.state == feedQueued {
+	if f.asked || f.state == feedQueued || f.hinted && f.spacing == hintSpacing {
 		return false
 	}
-	f.hinted = true
+	f.hinted, f.spacing, f.repeats = true, hintSpacing, hintRepeats
 	before := f.due
 	p.reschedule(f)
 	return f.state == feedRunning || f.due.Before(before)

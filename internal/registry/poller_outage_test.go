@@ -338,14 +338,40 @@ func TestHint(t *testing.T) {
 	if n := r.Requests("HEAD", ""); n != 3 {
 		t.Errorf("%d HEADs, want 3: one for each tag", n)
 	}
-	w.elapse(tenth, tenth)
-	if n := r.Requests("HEAD", ""); n != 1+woken {
-		t.Errorf("%d HEADs, want %d", n, 1+woken)
-	}
 	w.quiet() // nothing has changed
-	w.elapse(20*time.Second, tenth)
-	if n := r.Requests("HEAD", ""); n != 1+woken {
-		t.Errorf("%d HEADs, want %d: from here on the interval counts", n, 1+woken)
+	w.elapse(10*time.Second, tenth)
+	n := r.Requests("HEAD", "")
+	if most := 1 + woken + 2*len(refs); n > most {
+		t.Errorf("%d HEADs, want %d at most: two more for what a hint did not show", n, most)
+	}
+	w.elapse(10*time.Second, tenth)
+	if more := r.Requests("HEAD", "") - n; more != 0 {
+		t.Errorf("%d HEADs more: from here on the interval counts", more)
+	}
+}
+
+// TestHintBeforeThePush: a registry that tells of a push before it moves the tag is
+// asked again.
+func TestHintBeforeThePush(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]time.Duration{"at once": 0, "after some seconds": 4 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			w := newPoliteWorld(t, 100, r.Host)
+			refs := w.follow(r, 0, 1)
+			w.elapse(5*time.Second, tenth)
+			w.drain()
+			w.poller.Hint(refs[0])
+			w.settle()
+			w.elapse(late, tenth)
+			digest := r.Push(t, refs[0])
+			w.elapse(7*time.Second-late, tenth)
+			w.woken(1)
+			if got := w.poller.Latest(owner(0), refs[0]); got == nil || string(got.Digest) != digest {
+				t.Errorf("Latest = %+v, want %s", got, digest)
+			}
+		})
 	}
 }
 

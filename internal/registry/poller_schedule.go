@@ -173,8 +173,8 @@ func (p *Poller) dueAt(f *feed) time.Time {
 		interval := f.interval()
 		due = f.begun.Add(interval + time.Duration(f.jitter*float64(interval)))
 	}
-	if f.hinted && due.After(f.begun.Add(hintSpacing)) {
-		due = f.begun.Add(hintSpacing)
+	if f.hinted && due.After(f.begun.Add(f.spacing)) {
+		due = f.begun.Add(f.spacing)
 	}
 	return due
 }

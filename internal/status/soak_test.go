@@ -30,7 +30,9 @@ type soaking struct {
 	seen     plan.Observation
 	presence map[v1alpha1.Digest]*plan.Observation
 	last     plan.Plan
-	story    []string
+	// unmirrored is set while what is decided cannot be done.
+	unmirrored bool
+	story      []string
 }
 
 func newSoaking(t *testing.T, minAge string) *soaking {
@@ -80,7 +82,10 @@ func (s *soaking) check() {
 			s.presence[digest] = &answer
 		}
 		s.last = plan.Compute(snapshot)
-		s.lineage.Status = Summarize(snapshot, s.last, plan.Outcome{Done: s.last.Step != nil, At: s.now})
+		s.lineage.Status = Summarize(snapshot, s.last, plan.Outcome{Done: s.last.Step != nil && !s.unmirrored, At: s.now})
+		if s.unmirrored && s.last.Step != nil {
+			return
+		}
 		if accept, ok := s.last.Step.(plan.Accept); ok {
 			_, number, _ := strings.Cut(string(accept.Revision.Digest), ":")
 			s.story = append(s.story, fmt.Sprintf("%s: %s", s.now.Sub(newYear).Round(time.Hour), strings.TrimLeft(number, "0")))
@@ -160,6 +165,17 @@ func TestSoak(t *testing.T) {
 			},
 			want:       []string{"24h0m0s: 1", "26h0m0s: 2"},
 			wantReason: v1alpha1.ReasonUpToDate,
+		},
+		"one that cannot be copied into the mirror does not begin to age anew": {
+			drive: func(s *soaking) {
+				s.unmirrored = true
+				s.pass(30*time.Hour, always(n1))
+				s.pass(5*time.Hour, always(n2))
+				s.unmirrored = false
+				s.pass(time.Hour, always(n2))
+			},
+			want:       []string{"35h0m0s: 1"},
+			wantReason: v1alpha1.ReasonHeldSoaking,
 		},
 		"a status that is lost begins anew, and skips nothing": {
 			drive: func(s *soaking) {

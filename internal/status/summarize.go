@@ -112,6 +112,7 @@ func record(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.Plan, o
 		if o.Done {
 			step.Revision.Mirror = o.Copy
 			become(status, step.Revision)
+			status.Candidates = step.Candidates
 		}
 	case plan.Mirror:
 		if o.Done {

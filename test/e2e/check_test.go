@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,16 @@ func builtOn(l *v1alpha1.ImageLineage, name v1alpha1.ParentName, parent *v1alpha
 // operator's log.
 func dump(ctx context.Context, out io.Writer) {
 	dumpOf(ctx, out, append(live.Namespaces(), live.Namespace("guest"))...)
+}
+
+// dumpWhenFailed tells that of some namespaces, where the test fails.
+func dumpWhenFailed(t *testing.T, namespaces ...string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			dumpOf(context.WithoutCancel(t.Context()), os.Stdout, slices.Compact(namespaces)...)
+		}
+	})
 }
 
 // dumpOf tells that of some namespaces.

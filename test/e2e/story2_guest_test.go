@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,23 +20,29 @@ import (
 )
 
 // apply renders a file of testdata and applies it.
-func apply(t *testing.T, file string) {
+func apply(t *testing.T, file string, given any) {
+	t.Helper()
+	must(t, shop.Apply(t.Context(), live.Client, rendered(t, file, given)))
+}
+
+// rendered renders a file of testdata. given is what the file calls dot.
+func rendered(t *testing.T, file string, given any) []*unstructured.Unstructured {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + file)
 	must(t, err)
-	objects, err := live.RenderText(string(text), nil)
+	objects, err := live.RenderText(string(text), given)
 	must(t, err)
-	must(t, shop.Apply(t.Context(), live.Client, objects))
+	return objects
 }
 
 // TestStoryParentNotAllowed: a parent refuses a namespace until it is admitted.
 func TestStoryParentNotAllowed(t *testing.T) {
 	begin(t)
-	apply(t, "guest.yaml")
+	apply(t, "guest.yaml", nil)
 	pipeline, err := live.Render("pipeline.yaml", live.Namespace("guest"))
 	must(t, err)
 	must(t, shop.Apply(t.Context(), live.Client, pipeline))
-	apply(t, "guest-lineage.yaml")
+	apply(t, "guest-lineage.yaml", nil)
 
 	until(t, answerLimit, "the refusal", func(ctx context.Context) error {
 		guest, err := live.Lineage(ctx, "guest", "guest")

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,11 +44,7 @@ type trouble struct {
 func newTrouble(t *testing.T, d driver) *trouble {
 	t.Helper()
 	w := &trouble{driver: d, t: t, digests: map[string]string{}}
-	t.Cleanup(func() {
-		if t.Failed() {
-			dumpOf(context.WithoutCancel(t.Context()), os.Stdout, w.namespace(subject), w.namespace(neighbour))
-		}
-	})
+	dumpWhenFailed(t, w.namespace(subject), w.namespace(neighbour))
 	w.claim(subject)
 	if w.apart {
 		w.claim(neighbour)
@@ -90,11 +85,18 @@ type kin struct {
 	Twice bool
 	// Deadline of the Deployment, in seconds; 0 for Kubernetes' own.
 	Deadline int
+	// Edition is a label of the image, where there is one: another is another template.
+	Edition string
+	// Mirror of its base, a repository, where there is one.
+	Mirror string
+	// Tag that its Deployment begins with, and the versions that Tags follows in its
+	// place, where there are any.
+	Tag, Tags string
 }
 
 // kin is the lineage of a name as it should be.
 func (w *trouble) kin(name string) kin {
-	return kin{Place: w.placeOf(name), Name: name, Pipeline: buildImage}
+	return kin{Place: w.placeOf(name), Name: name, Pipeline: buildImage, Tag: "1"}
 }
 
 func (w *trouble) placeOf(name string) string {
@@ -110,19 +112,10 @@ func (w *trouble) namespace(name string) string { return live.Namespace(w.placeO
 func (w *trouble) declare(k kin) {
 	w.t.Helper()
 	if w.follows {
-		w.apply("followed.yaml", k)
+		apply(w.t, "followed.yaml", k)
 	} else {
-		w.apply("built.yaml", k)
+		apply(w.t, "built.yaml", k)
 	}
-}
-
-func (w *trouble) apply(file string, given any) {
-	w.t.Helper()
-	text, err := os.ReadFile("testdata/" + file)
-	must(w.t, err)
-	objects, err := live.RenderText(string(text), given)
-	must(w.t, err)
-	must(w.t, shop.Apply(w.t.Context(), live.Client, objects))
 }
 
 // pipeline makes the shop's pipeline in the namespace of a lineage, under a name; and
@@ -180,6 +173,12 @@ func (w *trouble) push(name, content string) {
 // its command.
 func (w *trouble) pushProgram(name, content, script string) {
 	w.t.Helper()
+	w.digests[name+" "+content] = w.pushTag(w.tag(name), content, script)
+}
+
+// pushTag pushes such an image under a tag, and returns its digest.
+func (w *trouble) pushTag(tag, content, script string) string {
+	w.t.Helper()
 	image, err := live.Registry.Pull(w.t.Context(), live.BaseVersion(shop.FirstVersion))
 	must(w.t, err)
 	config, err := image.ConfigFile()
@@ -189,9 +188,9 @@ func (w *trouble) pushProgram(name, content, script string) {
 	changed.Labels = map[string]string{"content": content}
 	image, err = mutate.Config(image, *changed)
 	must(w.t, err)
-	digest, err := live.Registry.Push(w.t.Context(), w.tag(name), image)
+	digest, err := live.Registry.Push(w.t.Context(), tag, image)
 	must(w.t, err)
-	w.digests[name+" "+content] = digest
+	return digest
 }
 
 // tag is the reference that a lineage is about.

@@ -24,6 +24,8 @@ const (
 	OperatorAccount = "system:serviceaccount:" + OperatorNamespace + ":imagelineage-controller-manager"
 	operatorName    = "imagelineage-controller-manager"
 	operatorImage   = "imagelineage/imagelineage:dev"
+	// operatorLimit is how long the operator may take to start.
+	operatorLimit = 3 * time.Minute
 )
 
 // OperatorInstalled tells whether the operator is in the cluster.
@@ -45,7 +47,12 @@ func InstallOperator(ctx context.Context, log io.Writer, c client.Client, cluste
 	if _, err := makeTarget(ctx, io.Discard, cluster, "deploy", "IMG="+lastLine(image), plain); err != nil {
 		return err
 	}
-	return Until(ctx, 3*time.Minute, "the operator", func(ctx context.Context) error {
+	return operatorHealthy(ctx, c)
+}
+
+// operatorHealthy waits until the operator that is installed runs, and no other.
+func operatorHealthy(ctx context.Context, c client.Client) error {
+	return Until(ctx, operatorLimit, "the operator", func(ctx context.Context) error {
 		deployment := &appsv1.Deployment{}
 		if err := c.Get(ctx, types.NamespacedName{Namespace: OperatorNamespace, Name: operatorName}, deployment); err != nil {
 			return err
