@@ -13,7 +13,7 @@ import (
 // is made again. CNCF distribution tells of a push before it moves the tag
 // (distribution v3.1, registry/handlers/manifests.go), and registries with replicas or
 // caches may show the old digest for a while.
-var hintRepeats = []time.Duration{time.Second, 5 * time.Second}
+var hintRepeats = []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second}
 
 // hintSpacing is how long after the beginning of its last check a tag is checked again
 // because of a hint. What sends ten thousand hints a second causes one check of them.
@@ -46,7 +46,7 @@ func (p *Poller) Hint(refs ...reference.Reference) int {
 
 // hint is true where it brings the next check forward.
 func (p *Poller) hint(f *feed) bool {
-	if f.asked || f.state == feedQueued || f.hinted && f.spacing == hintSpacing {
+	if f.asked || f.state == feedQueued || f.hinted && f.spacing <= hintSpacing {
 		return false
 	}
 	f.hinted, f.spacing, f.repeats = true, hintSpacing, hintRepeats

@@ -335,14 +335,14 @@ func TestHint(t *testing.T) {
 		t.Errorf("ten thousand hints brought %d checks forward, want 3 to 5", woken)
 	}
 	w.elapse(900*time.Millisecond, tenth)
-	if n := r.Requests("HEAD", ""); n != 3 {
-		t.Errorf("%d HEADs, want 3: one for each tag", n)
+	if n := r.Requests("HEAD", ""); n < 3 || n > 5 {
+		t.Errorf("%d HEADs, want 3 to 5: one for each tag, and one more where nothing was new", n)
 	}
 	w.quiet() // nothing has changed
 	w.elapse(10*time.Second, tenth)
 	n := r.Requests("HEAD", "")
-	if most := 1 + woken + 2*len(refs); n > most {
-		t.Errorf("%d HEADs, want %d at most: two more for what a hint did not show", n, most)
+	if most := 1 + woken + 3*len(refs); n > most {
+		t.Errorf("%d HEADs, want %d at most: three more for what a hint did not show", n, most)
 	}
 	w.elapse(10*time.Second, tenth)
 	if more := r.Requests("HEAD", "") - n; more != 0 {
