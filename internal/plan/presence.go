@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -15,6 +16,9 @@ import (
 // maxLookFor is how many digests of one lineage are looked for at its registry. More
 // than a few are in use only where many workloads are held.
 const maxLookFor = 16
+
+// presenceAgain is when to look again at what is in use.
+const presenceAgain = time.Hour
 
 // LookFor are the digests of which the registry has to tell whether they are still
 // there: those in use that the tag does not show, since a pod that is scheduled again
@@ -63,6 +67,10 @@ func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 // lookForMissing says which images in use are gone from the registry, once it has
 // said so twice.
 func (d *decision) lookForMissing() {
+	if len(d.Presence) > 0 {
+		// Nobody tells a parent that its child has moved on, and needs a digest no more.
+		d.again(presenceAgain)
+	}
 	var gone []string
 	for _, r := range d.revisionsInUse() {
 		there := d.Presence[r.Digest]
