@@ -76,6 +76,8 @@ func (d *decision) lookForMissing() {
 		there := d.Presence[r.Digest]
 		switch {
 		case !there.Answered() || !there.Absent || d.Observation.Answered() && d.Observation.Digest == r.Digest:
+		case there.Repeats < settledRepeats && there.Failure != nil:
+			// The poller's own retries ask again.
 		case there.Repeats < settledRepeats:
 			d.plan.Recheck = append(d.plan.Recheck, r.Digest)
 		default:

@@ -65,11 +65,12 @@ func TestMissing(t *testing.T) {
 		wantRecheck bool
 		wantMissing bool
 	}{
-		"it is there":                 {presence: Observation{Digest: y, Repeats: 1}},
-		"it is gone for the first":    {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true},
-		"it is gone again":            {presence: Observation{Absent: true, Repeats: 2}, wantMissing: true},
-		"the registry has no answer":  {presence: Observation{Failure: &Failure{Count: 5}}},
-		"the registry fails, and had": {presence: Observation{Digest: y, Repeats: 3, Failure: &Failure{Count: 5}}},
+		"it is there":                             {presence: Observation{Digest: y, Repeats: 1}},
+		"it is gone for the first":                {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true},
+		"it is gone, and then the registry fails": {presence: Observation{Absent: true, Repeats: 1, Failure: &Failure{Count: 1}}},
+		"it is gone again":                        {presence: Observation{Absent: true, Repeats: 2}, wantMissing: true},
+		"the registry has no answer":              {presence: Observation{Failure: &Failure{Count: 5}}},
+		"the registry fails, and had":             {presence: Observation{Digest: y, Repeats: 3, Failure: &Failure{Count: 5}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

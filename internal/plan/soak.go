@@ -74,6 +74,8 @@ func (d *decision) takeMatured() bool {
 		switch {
 		case !there.Answered():
 			// The registry is asked whether it exists; see LookFor.
+		case there.Absent && there.Repeats < settledRepeats && there.Failure != nil:
+			// The poller's own retries ask again.
 		case there.Absent && there.Repeats < settledRepeats:
 			d.plan.Recheck = append(d.plan.Recheck, candidate.Digest)
 		case there.Absent:
