@@ -55,10 +55,15 @@ func (o Options) watch(mgr manager.Manager, started configuration.Loaded, parts 
 		Path: o.ConfigurationFile,
 		Seen: started.Sum,
 		Apply: func(loaded configuration.Loaded) error {
+			rules := loaded.Rules.WithPlainHTTP(o.PlainHTTPRegistries...)
+			// Both or neither: after this the client takes the rules.
+			if err := rules.Validate(); err != nil {
+				return err
+			}
 			if err := parts.hooks.Configure(loaded.Configuration.Hooks); err != nil {
 				return err
 			}
-			return parts.client.Configure(loaded.Rules.WithPlainHTTP(o.PlainHTTPRegistries...))
+			return parts.client.Configure(rules)
 		},
 		Changed: func() {
 			parts.poller.RulesChanged()

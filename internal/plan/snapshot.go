@@ -172,10 +172,6 @@ type Observation struct {
 type Listing struct {
 	// Tags of the last answer, in the registry's order.
 	Tags []string
-	// Answered is true where the registry has said anything yet.
-	Answered bool
-	// Started is when the check began that gave this answer last.
-	Started time.Time
 	// Repeats counts the checks in a row that gave this answer, from 1.
 	Repeats int
 	// Failure is set while checks fail; the fields above keep the last answer.

@@ -26,7 +26,7 @@ func choice(t *testing.T, tags string, repeats int, observed v1alpha1.Digest) Sn
 	}
 	s := Snapshot{
 		Now: now, Lineage: l, Reference: reference.Reference{Repository: "docker.io/library/postgres"}, Tags: rule,
-		Listing: &Listing{Tags: strings.Fields(tags), Answered: true, Repeats: repeats, Started: now},
+		Listing: &Listing{Tags: strings.Fields(tags), Repeats: repeats},
 	}
 	s.Tag = ChooseTag(l, rule, s.Listing)
 	if observed != "" {

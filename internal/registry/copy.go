@@ -5,10 +5,8 @@ package registry
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -149,13 +147,13 @@ func (e *end) reading(digest string) question {
 // image copies everything, from the first question to the kept tag.
 func (r *copying) image(ctx context.Context, source, target question, digest string) error {
 	var err error
-	if r.target, err = r.open(ctx, target, transport.PushScope, func(ctx context.Context, e *end) error {
+	if r.target, err = r.open(ctx, target, r.writer, func(ctx context.Context, e *end) error {
 		return e.tryUpload(ctx, e.question)
 	}); err != nil {
 		return err
 	}
 	var image content
-	if r.source, err = r.open(ctx, source, transport.PullScope, func(ctx context.Context, e *end) error {
+	if r.source, err = r.open(ctx, source, r.reader, func(ctx context.Context, e *end) error {
 		var err error
 		image, err = e.get(ctx, e.question, e.repository.Digest(digest))
 		return err
@@ -174,12 +172,19 @@ func (r *copying) image(ctx context.Context, source, target question, digest str
 	return err
 }
 
+// beginning is how a session with one side begins: to write, or only to read.
+type beginning func(context.Context, question, candidate) (*writer, error)
+
+func (c *Client) reader(ctx context.Context, q question, with candidate) (*writer, error) {
+	return c.begin(ctx, q, transport.PullScope, with)
+}
+
 // open begins one side, with its first request.
-func (c *Client) open(ctx context.Context, q question, scope string, first func(context.Context, *end) error) (*end, error) {
+func (c *Client) open(ctx context.Context, q question, begin beginning, first func(context.Context, *end) error) (*end, error) {
 	var e *end
 	err := c.inTurn(ctx, q, func(with candidate) error {
 		return c.bounded(ctx, q, func(ctx context.Context) error {
-			w, err := c.begin(ctx, q, scope, with)
+			w, err := begin(ctx, q, with)
 			if err != nil {
 				return err
 			}
@@ -188,28 +193,4 @@ func (c *Client) open(ctx context.Context, q question, scope string, first func(
 		})
 	})
 	return e, err
-}
-
-// begin is a session under a scope of the repository.
-func (c *Client) begin(ctx context.Context, q question, scope string, with candidate) (*writer, error) {
-	if scope == transport.PushScope {
-		return c.writer(ctx, q, with)
-	}
-	repository, err := c.repository(q)
-	if err != nil {
-		return nil, err
-	}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport(q.host()), []string{repository.Scope(scope)})
-	if err != nil {
-		return nil, err
-	}
-	puller, err := remote.NewPuller(remote.WithTransport(authorized))
-	if err != nil {
-		return nil, err
-	}
-	return &writer{
-		session:    session{puller: puller},
-		repository: repository,
-		client:     http.Client{Transport: authorized},
-	}, nil
 }

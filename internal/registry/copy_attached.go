@@ -233,7 +233,7 @@ func (r *copying) shows(ctx context.Context, e *end, tag string) (string, error)
 	})
 	if of, ok := errors.AsType[*Error](err); ok && of.Class == Invalid && of.Status == http.StatusOK {
 		m, err := r.read(ctx, e, tag) // it answers HEAD without a digest
-		return digestOf("sha256:", m.raw), err
+		return digestOf("sha256", m.raw), err
 	}
 	if notThere(err) {
 		return "", nil

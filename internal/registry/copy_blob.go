@@ -170,7 +170,7 @@ func (r *copying) upload(ctx context.Context, d descriptor, upload *url.URL, bod
 		return classify(ctx, q.host(), q.op, err, w.sighting())
 	}
 	if isHTML(resp.Header.Get("Content-Type")) {
-		return q.invalid("it answers with a web page")
+		return q.webPage()
 	}
 	return nil
 }

@@ -201,7 +201,7 @@ func (r *copying) put(ctx context.Context, q question, as string, m content) (ht
 			return err
 		}
 		if isHTML(resp.Header.Get("Content-Type")) {
-			return q.invalid("it answers with a web page") // a proxy's, perhaps, and nothing was written
+			return q.webPage() // a proxy's, perhaps, and nothing was written
 		}
 		if kept := resp.Header.Get("Docker-Content-Digest"); kept != "" && kept != digest && kept != as {
 			return q.invalid("it keeps the manifest under another digest than its own")

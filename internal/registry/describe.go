@@ -95,7 +95,7 @@ func (q question) describe(ctx context.Context, found *remote.Descriptor) (Descr
 	description, err := describe(found.Manifest)
 	switch {
 	case errors.Is(err, errNoImage):
-		return Description{}, q.invalid("it shows something that is no image")
+		return Description{}, q.noImage()
 	case err != nil:
 		return Description{}, q.invalid("it answers with a manifest that cannot be read")
 	}

@@ -72,7 +72,7 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Refe
 		seen := witnessOf(ctx).sighting()
 		switch {
 		case err == nil && isHTML(seen.contentType):
-			return "", q.invalid("it answers with a web page")
+			return "", q.webPage()
 		case err == nil && !isImage(string(found.MediaType)):
 			return "", q.noImage()
 		case err == nil:
@@ -110,7 +110,7 @@ func worthGetting(ctx context.Context, seen sighting) bool {
 // answers is called by its name.
 func (q question) noManifest(ctx context.Context) *Error {
 	if isHTML(witnessOf(ctx).sighting().contentType) {
-		return q.invalid("it answers with a web page")
+		return q.webPage()
 	}
 	return q.invalid("it answers with something that is no manifest")
 }

@@ -121,6 +121,5 @@ func (d Description) Identity(of Detail) (v1alpha1.Identity, bool) {
 
 // hashLines is the SHA-256 of lines, none of which holds a line's end.
 func hashLines(lines []string) string {
-	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return digestOf("sha256", []byte(strings.Join(lines, "\n")))
 }

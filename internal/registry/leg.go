@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -79,7 +80,7 @@ func withPort(host, scheme string) string {
 // at other names.
 func registryOf(host string) string {
 	host = strings.ToLower(host)
-	if host == "index.docker.io" || host == "registry-1.docker.io" {
+	if slices.Contains(dockerHubNames, host) {
 		return dockerHub
 	}
 	return host

@@ -42,8 +42,10 @@ type account struct {
 // when there is a token for its first request. So publishing comes at once, and
 // polling makes up for it afterwards.
 //
-// All requests together are held to HostRule.RequestsPerSecond, and those without a
-// credential to AnonymousRequestsPerSecond besides.
+// Checks are held to HostRule.RequestsPerSecond by all requests that were charged, and
+// those whose Secrets hold no credential for the host to AnonymousRequestsPerSecond
+// besides. The layers of copies are charged to nobody, and what a mirror answers waits
+// for the origin's rate.
 //
 // A nil *Limits limits nothing. It is safe for concurrent use.
 type Limits struct {

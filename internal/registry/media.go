@@ -39,3 +39,7 @@ func mediaTypeOf(raw []byte, answered string) string {
 func (q question) noImage() *Error {
 	return q.invalid("it shows something that is no image")
 }
+
+// webPage is the error for an answer that is meant for people: a login portal's, or a
+// proxy's.
+func (q question) webPage() *Error { return q.invalid("it answers with a web page") }

@@ -257,10 +257,7 @@ func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *p
 	if !seen.Answered() && seen.Failure == nil {
 		return nil
 	}
-	listing := &plan.Listing{
-		Tags: f.feed.tags, Answered: seen.Answered(),
-		Started: seen.Started, Repeats: seen.Repeats,
-	}
+	listing := &plan.Listing{Tags: f.feed.tags, Repeats: seen.Repeats}
 	if seen.Failure != nil {
 		failure := *seen.Failure
 		listing.Failure = &failure
@@ -272,7 +269,7 @@ func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *p
 // under way is followed by another one, since it may have asked before the
 // caller did what it wants to see: an answer to a question that began after the
 // call always comes, and its owners are woken once by it, changed or not. Where
-// the registry asked to be left alone, or gives no answer, it comes when that is
+// the registry limits its clients, or gives no answer, it comes when that is
 // over; owners who hear meanwhile that it is not are woken by that.
 func (p *Poller) Check(refs ...reference.Reference) {
 	p.mu.Lock()

@@ -16,7 +16,8 @@ import (
 var hintRepeats = []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second}
 
 // hintSpacing is how long after the beginning of its last check a tag is checked again
-// because of a hint. What sends ten thousand hints a second causes one check of them.
+// because of a hint. What sends ten thousand hints a second causes a check or two of
+// them, with hintRepeats.
 const hintSpacing = time.Second
 
 // Hint has tags checked soon, because somebody says that they were moved: at once,

@@ -87,13 +87,7 @@ func TestCheckDuringAFlight(t *testing.T) {
 	ref := r.Reference(t, "team/app:stable")
 	r.Push(t, ref)
 	w := newWorld(t, r.Host)
-	land := make(chan struct{})
-	r.Intercept(func(_ http.ResponseWriter, req *http.Request) bool {
-		if req.Method == http.MethodHead {
-			<-land
-		}
-		return false
-	})
+	land := landing(r)
 	w.poller.Follow(owner(1), []registry.Target{target(ref)})
 	w.heads(r, 1)
 	for range 5 {

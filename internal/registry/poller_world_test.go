@@ -6,6 +6,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -127,4 +128,16 @@ func (w *world) heads(r *registrytest.Registry, n int) {
 
 func target(ref reference.Reference) registry.Target {
 	return registry.Target{CredentialSource: named("shop"), Reference: ref, Interval: time.Minute}
+}
+
+// landing has each HEAD of a registry wait until it is let land.
+func landing(r *registrytest.Registry) chan struct{} {
+	land := make(chan struct{})
+	r.Intercept(func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.Method == http.MethodHead {
+			<-land
+		}
+		return false
+	})
+	return land
 }

@@ -139,11 +139,23 @@ type writer struct {
 }
 
 func (c *Client) writer(ctx context.Context, q question, with candidate) (*writer, error) {
+	w, err := c.begin(ctx, q, transport.PushScope, with)
+	if err != nil {
+		return nil, err
+	}
+	// A redirected PUT would write somewhere else than was read, and a redirected POST
+	// try somewhere else than will be pushed to.
+	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return w, nil
+}
+
+// begin begins a session under a scope of the repository.
+func (c *Client) begin(ctx context.Context, q question, scope string, with candidate) (*writer, error) {
 	repository, err := c.repository(q)
 	if err != nil {
 		return nil, err
 	}
-	scopes := []string{repository.Scope(transport.PushScope)}
+	scopes := []string{repository.Scope(scope)}
 	authorized, err := transport.NewWithContext(ctx, repository.Registry, with.authenticator(), c.transport(q.host()), scopes)
 	if err != nil {
 		return nil, err
@@ -156,12 +168,7 @@ func (c *Client) writer(ctx context.Context, q question, with candidate) (*write
 	return &writer{
 		session:    session{puller: puller},
 		repository: repository,
-		client: http.Client{
-			Transport: authorized,
-			// A redirected PUT would write somewhere else than was read, and a
-			// redirected POST try somewhere else than will be pushed to.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		client:     http.Client{Transport: authorized},
 	}, nil
 }
 
@@ -182,7 +189,7 @@ func (w *writer) put(ctx context.Context, q question, tag name.Tag, manifest *re
 		return err
 	}
 	if isHTML(resp.Header.Get("Content-Type")) {
-		return q.invalid("it answers with a web page") // a proxy's, perhaps, and nothing was written
+		return q.webPage() // a proxy's, perhaps, and nothing was written
 	}
 	return nil
 }

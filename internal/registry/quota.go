@@ -26,7 +26,7 @@ func patience(resp *http.Response, now time.Time) time.Duration {
 		longest = max(longest, retryAfter(value, now))
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		longest = max(longest, bodyHint(peek(resp)))
+		longest = max(longest, bodyHint(peek(resp, maxHint)))
 	}
 	return longest
 }
@@ -84,11 +84,11 @@ func bodyHint(body []byte) time.Duration {
 }
 
 // peek reads the beginning of a body, and leaves the body as it was.
-func peek(resp *http.Response) []byte {
+func peek(resp *http.Response, most int64) []byte {
 	if resp.Body == nil {
 		return nil
 	}
-	head, err := io.ReadAll(io.LimitReader(resp.Body, maxHint))
+	head, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	rest := io.Reader(resp.Body)
 	if err != nil {
 		rest = failing{err}

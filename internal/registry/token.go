@@ -4,9 +4,7 @@
 package registry
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"time"
 )
@@ -27,23 +25,15 @@ const (
 // before its token does spares the registry that request, which at some counts like any
 // other (distribution-spec, "Token Authentication Specification", expires_in).
 func tokenLife(resp *http.Response) time.Duration {
-	if resp.StatusCode != http.StatusOK || resp.Body == nil {
+	if resp.StatusCode != http.StatusOK {
 		return 0
 	}
-	head, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
-	resp.Body = &rereadBody{Reader: io.MultiReader(bytes.NewReader(head), resp.Body), Closer: resp.Body}
 	var told struct {
 		ExpiresIn float64 `json:"expires_in"`
 	}
-	if err != nil || json.Unmarshal(head, &told) != nil || told.ExpiresIn <= 0 {
+	if json.Unmarshal(peek(resp, maxToken), &told) != nil || told.ExpiresIn <= 0 {
 		return 0
 	}
 	life := time.Duration(min(told.ExpiresIn, sessionAge.Seconds()) * float64(time.Second))
 	return life - life/tokenMargin
-}
-
-// rereadBody is a body whose beginning was read before.
-type rereadBody struct {
-	io.Reader
-	io.Closer
 }

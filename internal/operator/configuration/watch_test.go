@@ -139,10 +139,12 @@ func TestWatcher(t *testing.T) {
 // waiting returns once the watcher waits for the clock.
 func waiting(t *testing.T, clock *clocktesting.FakeClock) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !clock.HasWaiters(); {
-		if time.Now().After(deadline) {
+	deadline := time.After(10 * time.Second)
+	for !clock.HasWaiters() {
+		select {
+		case <-deadline:
 			t.Fatal("the watcher does not wait")
+		case <-time.After(time.Millisecond):
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
