@@ -5,6 +5,8 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -100,11 +102,14 @@ func (c *Client) Copy(ctx context.Context, from reference.Reference, digest stri
 func (c *Client) keeps(ctx context.Context, q question, digest string) (bool, error) {
 	shown, err := c.Confirm(ctx, q.ref, q.auth)
 	class := ClassOf(err)
+	of, told := errors.AsType[*Error](err)
 	switch {
 	case err == nil && shown != digest:
 		return false, q.invalid("the tag shows another image, which somebody put there; it is not moved")
 	case class == Unavailable, class == RateLimited:
 		return false, err
+	case class == Invalid && told && of.Status == http.StatusOK:
+		return false, err // it shows something that is no image
 	default:
 		return err == nil, nil
 	}

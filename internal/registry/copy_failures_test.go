@@ -360,3 +360,29 @@ func TestCopyOfWhatIsNotThere(t *testing.T) {
 		t.Errorf("given up: %v", err)
 	}
 }
+
+// TestAKeptTagIsNotMoved: whatever somebody put there, the copy fails and says so.
+func TestAKeptTagIsNotMoved(t *testing.T) {
+	tests := map[string]struct {
+		mediaType, document string
+		wantText            string
+	}{
+		"another image":              {ociManifest, `{"schemaVersion":2,"config":{"mediaType":"` + ociConfig + `"}}`, "another image"},
+		"something that is no image": {"application/vnd.example.chart+json", `{"schemaVersion":2}`, "no image"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			source, target := registrytest.New(t), registrytest.New(t)
+			o := newOriginal(t, source, true)
+			to := target.Reference(t, "mirror/app")
+			before := target.PushManifest(t, o.kept(to), tt.mediaType, []byte(tt.document))
+			_, err := o.copy(newClient(source.Host, target.Host), to)
+			if registry.ClassOf(err) != registry.Invalid || !strings.Contains(fmt.Sprint(err), tt.wantText) {
+				t.Errorf("error %v, want one that says %q", err, tt.wantText)
+			}
+			if shows := target.Digest(t, o.kept(to)); shows != before {
+				t.Errorf("the kept tag shows %s, and %s before", shows, before)
+			}
+		})
+	}
+}

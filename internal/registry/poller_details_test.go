@@ -11,6 +11,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -148,5 +150,40 @@ func TestListing(t *testing.T) {
 	w.woken(1)
 	if got := w.poller.Listing(owner(1), repository); len(got.Tags) != 2 || got.Failure == nil {
 		t.Errorf("Listing = %+v, want the last answer and a failure", got)
+	}
+}
+
+// TestDetailsOfNeighbours: who wants other details of a tag than those before is told,
+// and the registry is not asked for the one and the other in turn.
+func TestDetailsOfNeighbours(t *testing.T) {
+	r := registrytest.New(t)
+	ref := r.Reference(t, "team/app:stable")
+	amd64, arm64 := v1.Platform{OS: "linux", Architecture: "amd64"}, v1.Platform{OS: "linux", Architecture: "arm64"}
+	var index v1.ImageIndex = empty.Index
+	for _, platform := range []v1.Platform{amd64, arm64} {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add: platformImage(t, randomLayer(t), platform, "a"), Descriptor: v1.Descriptor{Platform: &platform},
+		})
+	}
+	r.PushIndex(t, ref, index)
+	w := newWorld(t, r.Host)
+	details := []registry.Detail{
+		{Kind: v1alpha1.IdentityPlatforms},
+		{Kind: v1alpha1.IdentityContent, Platforms: []v1alpha1.Platform{"linux/amd64"}},
+	}
+	for i, detail := range details {
+		wanted := target(ref)
+		wanted.Detail = detail
+		w.poller.Follow(owner(i), []registry.Target{wanted})
+		w.eventually("the identity that was asked for", func() bool {
+			got := w.poller.Latest(owner(i), ref)
+			return got != nil && detail.Made(got.Identity)
+		})
+	}
+	w.heads(r, 2)
+	for i, detail := range details {
+		if got := w.poller.Latest(owner(i), ref); got == nil || !detail.Made(got.Identity) {
+			t.Errorf("%+v is not told: %+v", detail, got)
+		}
 	}
 }

@@ -128,17 +128,19 @@ func (f *feed) interval() time.Duration {
 	return shortest
 }
 
-// lacks is what followers want to know of a digest, and is not known yet; it is
-// false where nothing is missing.
+// lacks is what all followers together want to know of a digest, where any of it is not
+// known yet; it is false where nothing is missing. A description takes the place of the
+// one before: for one follower alone it could lack what another one knew by then.
 func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
-	var missing Detail
+	var wanted Detail
 	lacking := false
 	for follower := range f.followers {
-		if follower.target.needs(digest) && !f.knows(digest, follower.target.Detail) {
-			missing, lacking = missing.with(follower.target.Detail), true
+		if follower.target.needs(digest) {
+			wanted = wanted.with(follower.target.Detail)
+			lacking = lacking || !f.knows(digest, follower.target.Detail)
 		}
 	}
-	return missing, lacking
+	return wanted, lacking
 }
 
 func (f *feed) knows(digest v1alpha1.Digest, detail Detail) bool {
