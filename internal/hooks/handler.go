@@ -5,7 +5,6 @@ package hooks
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -96,18 +95,19 @@ type uncounted struct{}
 func (uncounted) Hint(string, string) {}
 
 // Configure puts a list of hooks in place of the one before. It fails, and
-// changes nothing, where one is not valid or has a secret that cannot be used.
+// changes nothing, where one is not valid. A secret that cannot be used is logged, and
+// its hook refuses what comes until it can: each request reads it anew, a Secret may
+// come later than the ConfigMap that names it, and nothing but hints hangs on it.
 // Requests that are under way end as they began.
 func (h *Handler) Configure(configs []Config) error {
-	path := field.NewPath("hooks")
-	if err := Validate(configs, path).ToAggregate(); err != nil {
+	if err := Validate(configs, field.NewPath("hooks")).ToAggregate(); err != nil {
 		return err
 	}
 	hooks := make(map[string]*hook, len(configs))
-	for i, c := range configs {
+	for _, c := range configs {
 		made := newHook(c)
 		if _, err := made.proof.secret().read(); err != nil {
-			return fmt.Errorf("%s: %w", path.Index(i).Child("proof"), err)
+			h.log.Error(err, "A hook refuses all notifications until its secret can be used", "hook", c.Name)
 		}
 		hooks[c.Name] = made
 	}

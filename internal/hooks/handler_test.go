@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -181,28 +182,60 @@ func TestAReplayIsAHint(t *testing.T) {
 }
 
 func TestConfigureRefuses(t *testing.T) {
-	hook := func(file string) Config {
-		return Config{Name: "h", Source: Harbor, Proof: Proof{Bearer: &Bearer{SecretFile: file}}}
+	r := receive(t, Config{Name: "h", Source: Harbor, Proof: Proof{Bearer: &Bearer{SecretFile: secretIn(t, right)}}})
+	if err := r.Configure([]Config{{Name: "h"}}); err == nil || !strings.Contains(err.Error(), "hooks[0].source: Unsupported value") {
+		t.Errorf("error %v", err)
 	}
+	if answer := r.post("/hooks/h", []byte("{}"), header("Authorization", right)); answer.Code != http.StatusAccepted {
+		t.Errorf("the hook of before answered %d", answer.Code)
+	}
+}
+
+// TestSecretsThatCannotBeUsed: they keep nothing else from being configured, a hook
+// without its secret lets nobody in, and a secret that comes later is taken.
+func TestSecretsThatCannotBeUsed(t *testing.T) {
 	tests := map[string]struct {
-		config Config
-		want   string
+		file string
+		want string
 	}{
-		"a hook that is not valid":    {config: Config{Name: "h"}, want: "hooks[0].source: Unsupported value"},
-		"a secret that there is not":  {config: hook(filepath.Join(t.TempDir(), "none")), want: "hooks[0].proof: the secret cannot be read"},
-		"a secret that is empty":      {config: hook(secretIn(t, " \n")), want: "hooks[0].proof: the secret in"},
-		"a secret that is short":      {config: hook(secretIn(t, "fifteen-letters\n")), want: "has less than 16 characters"},
-		"a secret that is a document": {config: hook(secretIn(t, strings.Repeat("x", maxSecret+1))), want: "has more than 4096 bytes"},
-		"a secret that is a folder":   {config: hook(t.TempDir()), want: "hooks[0].proof: the secret cannot be read"},
+		"one that there is not":  {file: filepath.Join(t.TempDir(), "none"), want: "the secret cannot be read"},
+		"one that is empty":      {file: secretIn(t, " \n"), want: "has less than 16 characters"},
+		"one that is short":      {file: secretIn(t, "fifteen-letters\n"), want: "has less than 16 characters"},
+		"one that is a document": {file: secretIn(t, strings.Repeat("x", maxSecret+1)), want: "has more than 4096 bytes"},
 	}
 	for title, tc := range tests {
 		t.Run(title, func(t *testing.T) {
-			r := receive(t, hook(secretIn(t, right)))
-			if err := r.Configure([]Config{tc.config}); err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want one with %q", err, tc.want)
+			var logged []string
+			h := NewHandler(Options{Waker: &follower{}, Log: funcr.New(func(_, text string) { logged = append(logged, text) }, funcr.Options{})})
+			hook := func(name, file string) Config {
+				return Config{Name: name, Source: Harbor, Proof: Proof{Bearer: &Bearer{SecretFile: file}}}
 			}
-			if answer := r.post("/hooks/h", []byte("{}"), header("Authorization", right)); answer.Code != http.StatusAccepted {
-				t.Errorf("the hook of before answered %d", answer.Code)
+			if err := h.Configure([]Config{hook("without", tc.file), hook("with", secretIn(t, right))}); err != nil {
+				t.Fatal(err)
+			}
+			if len(logged) != 1 || !strings.Contains(logged[0], tc.want) || !strings.Contains(logged[0], `"hook"="without"`) {
+				t.Errorf("logged %q, want %q", logged, tc.want)
+			}
+			post := func(name, secret string) int {
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Prefix+name, strings.NewReader("{}"))
+				request.Header.Set("Authorization", secret)
+				answer := httptest.NewRecorder()
+				h.ServeHTTP(answer, request)
+				return answer.Code
+			}
+			for _, secret := range []string{"", right} {
+				if code := post("without", secret); code != http.StatusUnauthorized {
+					t.Errorf("the hook without its secret answered %d to %q", code, secret)
+				}
+			}
+			if code := post("with", right); code != http.StatusAccepted {
+				t.Errorf("the other hook answered %d", code)
+			}
+			if err := os.WriteFile(tc.file, []byte(right), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code := post("without", right); code != http.StatusAccepted {
+				t.Errorf("with the secret that came later it answered %d", code)
 			}
 		})
 	}
