@@ -18,12 +18,16 @@ import (
 	"github.com/imagelineage/imagelineage/internal/registry"
 )
 
-// load reads the configuration file, if there is one, and adds the flags.
+// load reads the configuration file, if there is one, and adds the flags. The
+// installation names a file that an administrator may write, and need not.
 func (o Options) load() (configuration.Loaded, error) {
 	var loaded configuration.Loaded
 	if o.ConfigurationFile != "" {
 		var err error
-		if loaded, err = configuration.Load(o.ConfigurationFile); err != nil {
+		loaded, err = configuration.Load(o.ConfigurationFile)
+		if errors.Is(err, configuration.ErrNone) {
+			ctrl.Log.WithName("configuration").Info("There is no configuration file: the defaults are in force", "path", o.ConfigurationFile)
+		} else if err != nil {
 			return loaded, err
 		}
 	}

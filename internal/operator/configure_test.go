@@ -24,6 +24,8 @@ func TestRulesOfFileAndFlags(t *testing.T) {
 		wantErr string
 	}{
 		"neither": {},
+		"a directory that is mounted for a file, and empty": {flags: []string{"--config=" + filepath.Join(t.TempDir(), "config.yaml")}},
+		"a path that is misspelt":                           {flags: []string{"--config=/none/config.yaml"}, wantErr: "/none/config.yaml"},
 		"flags alone": {
 			flags: []string{"--plain-http-registries=a.example:5000, b.example", "--plain-http-registries=c.example"},
 			want: registry.Rules{Hosts: []registry.HostRule{

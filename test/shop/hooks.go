@@ -34,6 +34,8 @@ const (
 	// hooksOverlay is the directory of the kustomization, in the checkout. It is beside
 	// that of "make deploy", and like that nothing that is checked in.
 	hooksOverlay = "bin/hooks"
+	// configFile has the ConfigMap, in that directory.
+	configFile = "configmap.yaml"
 )
 
 // InstallHooks has the operator listen for what registries tell, as docs/webhooks.md has
@@ -87,15 +89,17 @@ func writeHooksOverlay(configuration *unstructured.Unstructured) (dir string, er
 	}
 	text, err := yaml.Marshal(map[string]any{
 		"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-		"resources":  []string{"../overlay"},
+		"resources":  []string{"../overlay", configFile},
 		"components": []string{"../../config/hooks"},
-		"patches":    []any{map[string]any{"patch": string(config)}},
 	})
 	if err != nil {
 		return "", err
 	}
 	dir = filepath.Join(root, hooksOverlay)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, configFile), config, 0o600); err != nil {
 		return "", err
 	}
 	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o600)

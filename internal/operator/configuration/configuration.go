@@ -11,9 +11,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
@@ -28,6 +30,11 @@ const (
 	APIVersion = "config.imagelineage.dev/v1alpha1"
 	Kind       = "OperatorConfiguration"
 )
+
+// ErrNone is Load's error where nobody has written a configuration: its directory is
+// there and has no files. The installation mounts one like that until there is a
+// ConfigMap. A directory with other files, or none at all, is a mistake.
+var ErrNone = errors.New("there is no configuration file")
 
 // maxSize is the largest file that is read, in bytes: what a ConfigMap can hold.
 const maxSize = 1 << 20
@@ -175,7 +182,8 @@ type Loaded struct {
 	Sum [sha256.Size]byte
 }
 
-// Load reads the file at a path, and those that it names.
+// Load reads the file at a path, and those that it names. Where there is none the error
+// is ErrNone.
 func Load(path string) (Loaded, error) {
 	var loaded Loaded
 	sum := sha256.New()
@@ -192,6 +200,10 @@ func Load(path string) (Loaded, error) {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	raw, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = missing(path)
+		_, _ = fmt.Fprint(sum, err)
+	}
 	if err == nil {
 		loaded.Configuration, err = Parse(raw)
 	}
@@ -206,6 +218,22 @@ func Load(path string) (Loaded, error) {
 		return loaded, fmt.Errorf("%s: %w", path, err)
 	}
 	return loaded, nil
+}
+
+// missing is why there is no file at a path.
+func missing(path string) error {
+	beside, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, entry := range beside {
+		// The kubelet's own names in a mount have two dots; the directory of the hooks'
+		// secrets is mounted below.
+		if !entry.IsDir() && !strings.HasPrefix(entry.Name(), "..") {
+			return fmt.Errorf("there is %s and no %s beside it: name it so", entry.Name(), filepath.Base(path))
+		}
+	}
+	return ErrNone
 }
 
 func readFile(path string) ([]byte, error) {

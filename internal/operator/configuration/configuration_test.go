@@ -4,14 +4,13 @@
 package configuration_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/imagelineage/imagelineage/internal/operator/configuration"
 	"github.com/imagelineage/imagelineage/internal/registry"
@@ -160,37 +159,32 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
-// TestShippedConfiguration: it says nothing, and what it says in comments can be
-// uncommented.
-func TestShippedConfiguration(t *testing.T) {
-	var shipped corev1.ConfigMap
-	if err := yaml.Unmarshal([]byte(read(t, "../../../config/manager/config.yaml")), &shipped); err != nil {
-		t.Fatal(err)
+func TestLoadWithoutAFile(t *testing.T) {
+	tests := map[string]struct {
+		beside   []string
+		dir      string // below the directory with the files
+		wantNone bool
+		wantErr  string
+	}{
+		"nobody has written one":                       {wantNone: true},
+		"the kubelet's links and the secrets of hooks": {beside: []string{"..data", "hooks/harbor"}, wantNone: true},
+		"a key with another name":                      {beside: []string{"config.yml"}, wantErr: "there is config.yml and no config.yaml beside it"},
+		"a directory that there is not":                {dir: "none", wantErr: "no such file or directory"},
 	}
-	content := shipped.Data["config.yaml"]
-	loaded, err := configuration.Load(write(t, t.TempDir(), "config.yaml", content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(registry.Rules{}, loaded.Rules); diff != "" {
-		t.Errorf("rules by default (-want +got):\n%s", diff)
-	}
-	lines := strings.Split(content, "\n")
-	for i, line := range lines {
-		// An example is commented with a # directly before it, and prose is not.
-		indent, text, ok := strings.Cut(line, "#")
-		if ok && strings.TrimSpace(indent) == "" && !strings.HasPrefix(text, " ") {
-			lines[i] = indent + text
-		}
-	}
-	dir := t.TempDir()
-	write(t, dir, "corp-ca.crt", certificate)
-	loaded, err = configuration.Load(write(t, dir, "config.yaml", strings.Join(lines, "\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(loaded.Rules.Allowed) == 0 || len(loaded.Rules.Hosts) == 0 {
-		t.Errorf("the examples say nothing: %+v", loaded.Rules)
+	for title, tt := range tests {
+		t.Run(title, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, name := range tt.beside {
+				if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				write(t, dir, name, head)
+			}
+			_, err := configuration.Load(filepath.Join(dir, tt.dir, "config.yaml"))
+			if errors.Is(err, configuration.ErrNone) != tt.wantNone || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("error %v, want ErrNone %t, or %q", err, tt.wantNone, tt.wantErr)
+			}
+		})
 	}
 }
 

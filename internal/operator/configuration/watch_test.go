@@ -32,6 +32,15 @@ func (m *mount) swap(files map[string]string) {
 	m.t.Helper()
 	m.swaps++
 	version := "..v" + strings.Repeat("i", m.swaps)
+	links, err := filepath.Glob(filepath.Join(m.dir, "[^.]*"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, link := range links {
+		if _, kept := files[filepath.Base(link)]; !kept {
+			_ = os.Remove(link)
+		}
+	}
 	if err := os.Mkdir(filepath.Join(m.dir, version), 0o700); err != nil {
 		m.t.Fatal(err)
 	}
@@ -111,6 +120,8 @@ func TestWatcher(t *testing.T) {
 		{name: "another mistake", files: map[string]string{"config.yaml": withFile, "ca.crt": "x"}, wantApplied: []string{"a.example", "a.example"}, wantLogged: 2},
 		{name: "what was before", files: map[string]string{"config.yaml": withFile, "ca.crt": certificate}, wantApplied: []string{"a.example", "a.example", "a.example"}, wantLogged: 2, wantGauge: 1},
 		{name: "one that is refused", files: map[string]string{"config.yaml": head, "ca.crt": certificate}, refuse: true, wantApplied: []string{"a.example", "a.example", "a.example"}, wantLogged: 3},
+		{name: "the ConfigMap is deleted", files: map[string]string{}, wantApplied: []string{"a.example", "a.example", "a.example"}, wantLogged: 4},
+		{name: "a key with another name", files: map[string]string{"config.yml": head}, wantApplied: []string{"a.example", "a.example", "a.example"}, wantLogged: 5},
 	}
 	waiting(t, clock)
 	for _, step := range steps {
