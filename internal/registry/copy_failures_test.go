@@ -220,6 +220,26 @@ func TestCopyIsBounded(t *testing.T) {
 			},
 			wantText: "more than 500 referrers",
 		},
+		"pages full of nothing": {
+			make: func(o *original) {
+				o.digest = digestIn(o.image(nil, "config"))
+				o.r.Intercept(emptyReferrers(1_000_000))
+			},
+			wantText: "lists more than 10000 things",
+		},
+		"short pages of referrers, without end": {
+			make: func(o *original) {
+				o.digest = digestIn(o.image(nil, "config"))
+				o.r.Intercept(emptyReferrers(300))
+			},
+			wantText: "more than 500 referrers",
+		},
+		"an index full of nothing": {
+			make: func(o *original) {
+				o.digest = o.r.PushManifest(o.t, o.ref.WithTag("large"), ociManifest, []byte(`{"schemaVersion":2,"manifests":[`+emptyObjects(1_000_000)+`]}`))
+			},
+			wantText: "lists more than 10000 things",
+		},
 		"pages of referrers without end": {
 			make: func(o *original) {
 				o.digest = digestIn(o.image(nil, "config"))
@@ -291,6 +311,20 @@ func TestCopyIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// emptyObjects are so many descriptors that say nothing, in JSON.
+func emptyObjects(n int) string { return strings.TrimSuffix(strings.Repeat(`{},`, n), ",") }
+
+// emptyReferrers answers the referrers API with pages of so many descriptors, without end.
+func emptyReferrers(n int) func(http.ResponseWriter, *http.Request) bool {
+	page := []byte(`{"schemaVersion":2,"manifests":[` + emptyObjects(n) + `]}`)
+	return on("GET", "/referrers/", func(w http.ResponseWriter, req *http.Request) bool {
+		w.Header().Set("Link", `<`+req.URL.Path+`?n=1>; rel="next"`)
+		w.Header().Set("Content-Type", ociIndex)
+		_, _ = w.Write(page)
+		return true
+	})
 }
 
 // pages answers the referrers API with an empty page, after a header was set.
