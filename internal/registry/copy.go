@@ -69,7 +69,7 @@ type Copied struct {
 // cosign's that is there stays as it is, since it may hold a signature of one's own.
 //
 // Layers are streamed, one at a time, and verified before their last byte is sent.
-// There is no limit on the time that they take, as long as something moves. The one
+// A stream ends where nothing moves, or less than a MiB in each minute on average. The one
 // keychain is used at the source only, the other at the target only. Before the
 // source is asked, the target is, whether it may be pushed to.
 //

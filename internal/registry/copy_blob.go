@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -131,17 +130,23 @@ func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) err
 	return nil
 }
 
-// whyStopped is the error of a stream: that nothing moved, and at whose end, or what it
-// is given.
+// whyStopped is the error of a stream: that nothing moved, or too little, and at whose
+// end, or what it is given.
 func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
-	stalled := func(e *end) error {
-		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))}
+	unavailable := func(e *end, cause string) error {
+		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: cause}
 	}
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errSourceStalled):
-		return stalled(r.source)
-	case errors.Is(cause, errTargetStalled):
-		return stalled(r.target)
+	stalled := fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))
+	const trickles = "less than 1 MiB of a layer has moved in a minute, on average"
+	switch context.Cause(ctx) { //nolint:errorlint // these are never wrapped
+	case errSourceStalled:
+		return unavailable(r.source, stalled)
+	case errTargetStalled:
+		return unavailable(r.target, stalled)
+	case errSourceTrickles:
+		return unavailable(r.source, trickles)
+	case errTargetTrickles:
+		return unavailable(r.target, trickles)
 	default:
 		return err
 	}

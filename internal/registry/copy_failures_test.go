@@ -51,6 +51,21 @@ func brokenOff(stalled bool) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
+// trickling sends a byte now and then, so that the stream never stands still.
+func trickling(w http.ResponseWriter, req *http.Request) bool {
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, _ = w.Write([]byte("s"))
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-tick.C:
+		case <-req.Context().Done():
+			return true
+		}
+	}
+}
+
 func TestCopyFailures(t *testing.T) {
 	const blobs, uploads, manifests = "/v2/team/app/blobs/", "/v2/mirror/app/blobs/uploads/", "/v2/mirror/app/manifests/"
 	tests := map[string]struct {
@@ -86,6 +101,10 @@ func TestCopyFailures(t *testing.T) {
 		"a layer that stands still": {
 			source: on("GET", blobs, brokenOff(true)), wantClass: registry.Unavailable, wantSource: true,
 			wantText: "nothing of a layer has moved for 1s", wantPulls: -1, timeout: 500 * time.Millisecond,
+		},
+		"a layer that trickles": {
+			source: on("GET", blobs, trickling), wantClass: registry.Unavailable, wantSource: true,
+			wantText: "less than 1 MiB of a layer has moved in a minute", wantPulls: -1, timeout: 500 * time.Millisecond,
 		},
 		"a layer that is gone": {
 			source: on("GET", blobs, refusing(404, "BLOB_UNKNOWN")), wantClass: registry.Invalid, wantSource: true,
