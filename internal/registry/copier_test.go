@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,7 +150,66 @@ func TestCopierCopiesOnceForAll(t *testing.T) {
 	b.idle()
 }
 
-// TestCopierIsFair: two at once, the others in their order; and a digest goes to one
+// TestCopierGivesTurns: a namespace with many copies, or with slow ones, delays its own.
+func TestCopierGivesTurns(t *testing.T) {
+	b := newBench(t)
+	b.stop()
+	digests := "0123456789abcdef"
+	want := []string{"crowd", "crowd", "second", "third"}
+	for i, namespace := range []string{"crowd", "crowd", "crowd", "crowd", "crowd", "second", "second", "third"} {
+		b.copier.Ensure(types.NamespacedName{Namespace: namespace, Name: "base"}, request(digests[i:i+1]))
+	}
+	namespaceOf := func(f flight) string {
+		switch i := strings.Index(digests, f.digest[len(f.digest)-1:]); {
+		case i < 5:
+			return "crowd"
+		case i < 7:
+			return "second"
+		default:
+			return "third"
+		}
+	}
+	b.start()
+	var got []string
+	begun := map[string]flight{}
+	for range want {
+		f := b.next()
+		begun[namespaceOf(f)] = f
+		got = append(got, namespaceOf(f))
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("copies of %v begin, want %v", got, want)
+	}
+	b.idle() // all workers
+	begun["third"].end <- nil
+	if f := b.next(); namespaceOf(f) != "second" {
+		t.Errorf("a copy of %s is next, which has two already", namespaceOf(f))
+	}
+	begun["second"].end <- nil
+	b.idle() // the others are the crowd's
+	begun["crowd"].end <- nil
+	if f := b.next(); namespaceOf(f) != "crowd" {
+		t.Errorf("a copy of %s is next", namespaceOf(f))
+	}
+}
+
+// TestCopierEndsWhatTakesTooLong: it has failed, and waits for its next turn.
+func TestCopierEndsWhatTakesTooLong(t *testing.T) {
+	b := newBench(t)
+	b.stop()
+	b.copier.EndAfter(20 * time.Millisecond)
+	b.copier.Ensure(owner(1), request("a"))
+	b.start()
+	b.next()
+	woken(t, b.copier, 1)
+	got := b.copier.Ensure(owner(1), request("a"))
+	if got.Failure == nil || got.UnderWay || !strings.Contains(got.Failure.Err.Error(), "not complete after 20ms") {
+		t.Errorf("Ensure = %+v", got)
+	}
+}
+
+// TestCopierIsFair: two at once for a namespace, the others in their order; and a digest goes to one
 // repository once at a time, also for owners with other Secrets.
 func TestCopierIsFair(t *testing.T) {
 	b := newBench(t)
