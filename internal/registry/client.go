@@ -119,6 +119,8 @@ type question struct {
 	// origin is what a mirror is asked for; zero where it is no mirror that is asked.
 	origin reference.Reference
 	auth   Keychain
+	// with is the candidate of auth that asks, once it is its turn.
+	with candidate
 	// op is what errors say was asked.
 	op string
 	// push is set where the right to write is needed.
@@ -153,13 +155,13 @@ func (c *Client) askHost(ctx context.Context, q question, f operation) error {
 // session that worked is refused all of a sudden, the token or the registry's
 // rules may have changed: it is tried once more in a new one.
 func (c *Client) askAs(ctx context.Context, q question, with candidate, f operation) error {
+	q.with = with
 	for {
 		s, repository, err := c.session(q, with)
 		if err != nil {
 			return err
 		}
-		paying := charging(ctx, account{host: q.host(), anonymous: with == anonymous})
-		err = c.bounded(paying, q, func(ctx context.Context) error {
+		err = c.bounded(ctx, q, func(ctx context.Context) error {
 			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()
 			return f(ctx, q, s, repository)
 		})
@@ -179,7 +181,7 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 func (c *Client) bounded(ctx context.Context, q question, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, w := withWitness(charged(ctx, q))
+	ctx, w := withWitness(charging(ctx, q.account()))
 	if err := f(ctx); err != nil {
 		return classify(ctx, q.host(), q.op, err, w.sighting())
 	}

@@ -188,6 +188,7 @@ func (c *Client) reader(ctx context.Context, q question, with candidate) (*write
 func (c *Client) open(ctx context.Context, q question, begin beginning, first func(context.Context, *end) error) (*end, error) {
 	var e *end
 	err := c.inTurn(ctx, q, func(with candidate) error {
+		q.with = with
 		return c.bounded(ctx, q, func(ctx context.Context) error {
 			w, err := begin(ctx, q, with)
 			if err != nil {

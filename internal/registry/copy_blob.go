@@ -155,7 +155,7 @@ func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
 // upload sends a blob's bytes to where the target wants them.
 func (r *copying) upload(ctx context.Context, d descriptor, upload *url.URL, body *blobBody) error {
 	q := r.target.question
-	ctx, w := withWitness(ctx)
+	ctx, w := withWitness(charging(ctx, q.account()))
 	to := *upload
 	query := to.Query()
 	query.Set("digest", d.Digest)
@@ -197,7 +197,7 @@ func (r *copying) fetch(ctx context.Context, p *pace, d descriptor) (*blobBody, 
 	if err != nil {
 		return nil, q.invalid("the digest of the layer is of an unknown kind")
 	}
-	ctx, w := withWitness(context.WithValue(ctx, blobLimitKey{}, d.Size))
+	ctx, w := withWitness(context.WithValue(charging(ctx, q.account()), blobLimitKey{}, d.Size))
 	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
 	if err != nil {

@@ -44,8 +44,7 @@ type account struct {
 //
 // Checks are held to HostRule.RequestsPerSecond by all requests that were charged, and
 // those whose Secrets hold no credential for the host to AnonymousRequestsPerSecond
-// besides. The layers of copies are charged to nobody, and what a mirror answers waits
-// for the origin's rate.
+// besides. What a mirror answers waits for the origin's rate.
 //
 // A nil *Limits limits nothing. It is safe for concurrent use.
 type Limits struct {
