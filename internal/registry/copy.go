@@ -73,9 +73,13 @@ type Copied struct {
 // keychain is used at the source only, the other at the target only. Before the
 // source is asked, the target is, whether it may be pushed to.
 //
+// Its requests wait for their turns; see Limits. A side that answered a moment ago that it
+// is asked too often is not asked: the error is of class RateLimited then, too.
+//
 // An error names the side that it came from by its host. Class Absent is the
 // source's: the digest is not there.
 func (c *Client) Copy(ctx context.Context, from reference.Reference, digest string, to reference.Reference, read, write Keychain) (Copied, error) {
+	ctx = forCopy(ctx)
 	kept := to.WithTag(KeptTag(from.Tag, digest))
 	source := question{ref: from, auth: read, op: "reading " + path(from) + "@" + reference.ShortDigest(digest)}
 	target := question{ref: kept, auth: write, op: "copying to " + path(kept) + ":" + kept.Tag, push: true}
@@ -89,6 +93,9 @@ func (c *Client) Copy(ctx context.Context, from reference.Reference, digest stri
 	}
 	if copied.AlreadyThere {
 		return copied, nil
+	}
+	if err := c.restingFirst(source); err != nil {
+		return Copied{}, err
 	}
 	run := &copying{Client: c, copied: &copied, manifests: map[string]bool{}, blobs: map[string]bool{}}
 	if err := run.image(ctx, source, target, digest); err != nil {

@@ -105,7 +105,7 @@ func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error
 		r.copied.Bytes += d.Size
 		return nil
 	}
-	_ = r.bounded(context.WithoutCancel(ctx), r.target.question, func(ctx context.Context) error {
+	_ = r.bounded(atOnce(context.WithoutCancel(ctx)), r.target.question, func(ctx context.Context) error {
 		registry := &url.URL{Scheme: r.target.repository.Scheme(), Host: r.target.repository.RegistryStr()}
 		r.target.giveUp(ctx, registry, upload.String())
 		return nil
@@ -114,6 +114,11 @@ func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error
 }
 
 func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) error {
+	for _, e := range []*end{r.source, r.target} {
+		if err := r.turn(ctx, e.question); err != nil {
+			return err
+		}
+	}
 	ctx, p := r.paced(ctx)
 	defer p.stop()
 	body, err := r.fetch(ctx, p, d)
@@ -156,23 +161,28 @@ func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
 func (r *copying) upload(ctx context.Context, d descriptor, upload *url.URL, body *blobBody) error {
 	q := r.target.question
 	ctx, w := withWitness(charging(ctx, q.account()))
+	failed := func(err error) error {
+		is := classify(ctx, q.host(), q.op, err, w.sighting())
+		r.rest(q, is)
+		return is
+	}
 	to := *upload
 	query := to.Query()
 	query.Set("digest", d.Digest)
 	to.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), body)
 	if err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	req.ContentLength = d.Size
 	req.Header.Set("Content-Type", "application/octet-stream")
 	resp, err := r.target.client.Do(req)
 	if err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusNoContent); err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	if isHTML(resp.Header.Get("Content-Type")) {
 		return q.webPage()
@@ -198,7 +208,11 @@ func (r *copying) fetch(ctx context.Context, p *pace, d descriptor) (*blobBody, 
 		return nil, q.invalid("the digest of the layer is of an unknown kind")
 	}
 	ctx, w := withWitness(context.WithValue(charging(ctx, q.account()), blobLimitKey{}, d.Size))
-	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
+	failed := func(err error) *Error {
+		is := classify(ctx, q.host(), q.op, err, w.sighting())
+		r.rest(q, is)
+		return is
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
 	if err != nil {
 		return nil, failed(err)

@@ -83,6 +83,7 @@ func (v *visit) wantsRest() time.Duration {
 type meter struct {
 	clock   clock.PassiveClock
 	limits  *Limits
+	copies  *Limits
 	metrics *Metrics
 }
 
@@ -93,6 +94,9 @@ func (m *meter) send(next http.RoundTripper, req *http.Request) (*http.Response,
 	v := visitOf(ctx)
 	if !v.pays(a) {
 		m.limits.charge(a)
+	}
+	if isCopying(ctx) {
+		m.copies.charge(a)
 	}
 	resp, err := next.RoundTrip(req)
 	kind := kindOf(req)

@@ -23,13 +23,13 @@ type mirrored struct {
 	ref            reference.Reference
 	// digests of the tag at the origin and at the mirror.
 	here, there string
-	clock       *clocktesting.FakePassiveClock
+	clock       *clocktesting.FakeClock
 	client      *registry.Client
 }
 
 func newMirrored(t *testing.T) *mirrored {
 	t.Helper()
-	m := &mirrored{origin: registrytest.New(t), mirror: registrytest.New(t), clock: clocktesting.NewFakePassiveClock(time.Now())}
+	m := &mirrored{origin: registrytest.New(t), mirror: registrytest.New(t), clock: clocktesting.NewFakeClock(time.Now())}
 	m.ref = m.origin.Reference(t, "team/app:stable")
 	m.here = m.origin.Push(t, m.ref)
 	m.there = m.mirror.Push(t, m.mirror.Reference(t, "cache/team/app:stable"))
