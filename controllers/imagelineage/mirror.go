@@ -4,6 +4,7 @@
 package imagelineage
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -29,16 +30,46 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 	state := r.Copies.Ensure(ownerOf(l), registry.CopyRequest{
 		From: from, Digest: string(revision.Digest), To: to, Read: pullCredentials(l), Write: mirrorCredentials(l),
 	})
-	short := reference.ShortDigest(string(revision.Digest))
 	switch {
 	case !state.Copy.IsZero():
 		return plan.Outcome{Done: true, Copy: state.Copy.String(), At: r.Clock.Now()}
 	case state.Failure != nil:
-		again := max(state.Failure.Next.Sub(r.Clock.Now()), time.Second)
-		return waiting(v1alpha1.ReasonMirroring, again, "%s cannot be copied to %s: %v: it is tried again", short, to.Repository, state.Failure.Err)
+		return uncopied(state, revision, to, r.Clock.Now())
 	default:
 		// The copier wakes the lineage.
-		return waiting(v1alpha1.ReasonMirroring, 0, "%s is being copied to %s", short, to.Repository)
+		return waiting(v1alpha1.ReasonMirroring, 0, "%s is being copied to %s", reference.ShortDigest(string(revision.Digest)), to.Repository)
+	}
+}
+
+// lastingFailures is how many copies in a row fail before it is told as trouble of a
+// registry, rather than as something that goes on.
+const lastingFailures = 3
+
+// uncopied is the outcome of a copy that has failed. It is tried again, and stays that
+// outcome meanwhile; where a registry refuses, a person is told.
+func uncopied(state registry.CopyState, revision v1alpha1.Revision, to reference.Reference, now time.Time) plan.Outcome {
+	failed := state.Failure
+	message := fmt.Sprintf("%s cannot be copied to %s: %v", reference.ShortDigest(string(revision.Digest)), to.Repository, failed.Err)
+	var again time.Duration
+	if !state.UnderWay { // else the copier wakes the lineage
+		again = max(failed.Next.Sub(now), time.Second)
+	}
+	refused := func(cure string) plan.Outcome {
+		return plan.Outcome{Again: again, Problem: &plan.Problem{Reason: v1alpha1.ReasonMirrorRefused, Message: message + cure}}
+	}
+	switch class := failed.Err.Class; {
+	case class == registry.Invalid:
+		return refused("")
+	case class != registry.Unauthorized && class != registry.Forbidden:
+		reason := v1alpha1.ReasonMirroring
+		if failed.Count >= lastingFailures {
+			reason = v1alpha1.ReasonRegistryUnreachable
+		}
+		return waiting(reason, again, "%s: it is tried again", message)
+	case failed.Err.Host == to.Host():
+		return refused(": spec.mirror.pushSecrets has to name a Secret that may pull there and push")
+	default:
+		return refused(": spec.pullSecrets has to name a Secret that may pull it")
 	}
 }
 
