@@ -27,9 +27,7 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 	if revision.Tag != "" {
 		from = s.Reference.WithTag(revision.Tag)
 	}
-	state := r.Copies.Ensure(ownerOf(l), registry.CopyRequest{
-		From: from, Digest: string(revision.Digest), To: to, Read: pullCredentials(l), Write: mirrorCredentials(l),
-	})
+	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, revision.Digest))
 	switch {
 	case !state.Copy.IsZero():
 		return plan.Outcome{Done: true, Copy: state.Copy.String(), At: r.Clock.Now()}
@@ -38,6 +36,33 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 	default:
 		// The copier wakes the lineage.
 		return waiting(v1alpha1.ReasonMirroring, 0, "%s is being copied to %s", reference.ShortDigest(string(revision.Digest)), to.Repository)
+	}
+}
+
+// gatherCopy has the copy of the current image looked after: the copier looks for it once
+// an hour, and makes it again where somebody has deleted it.
+func (r *Reconciler) gatherCopy(s *plan.Snapshot) {
+	l := s.Lineage
+	current := l.Status.Current
+	if current == nil || plan.CopyOf(l, current.Revision) == "" {
+		return
+	}
+	copied, err := reference.Parse(current.Mirror)
+	if err != nil {
+		return
+	}
+	// It was found under this tag, whatever is watched by now.
+	from := s.Reference.WithTag(registry.FoundTag(copied.Tag, string(current.Digest)))
+	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, current.Digest))
+	if failed := state.Failure; failed != nil && failed.Err.Class == registry.Absent {
+		s.CopyAbsent = failed.Count
+	}
+}
+
+// copyRequest asks for a copy in a lineage's mirror.
+func copyRequest(l *v1alpha1.ImageLineage, from reference.Reference, digest v1alpha1.Digest) registry.CopyRequest {
+	return registry.CopyRequest{
+		From: from, Digest: string(digest), To: plan.MirrorOf(l), Read: pullCredentials(l), Write: mirrorCredentials(l),
 	}
 }
 

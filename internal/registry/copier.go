@@ -34,6 +34,8 @@ const (
 	// time doubles up to maxCopyRetry.
 	firstCopyRetry = 10 * time.Second
 	maxCopyRetry   = 10 * time.Minute
+	// copyAge is how long it is believed that a copy is there: somebody may delete it.
+	copyAge = time.Hour
 	// copyMemory is how long the outcome for a request is remembered that nobody makes
 	// any more.
 	copyMemory = 24 * time.Hour
@@ -136,8 +138,8 @@ type job struct {
 	namespace string
 	owners    map[types.NamespacedName]struct{}
 	state     CopyState
-	// asked is when it was asked for last.
-	asked time.Time
+	// asked is when it was asked for last, and confirmed when the copy was there.
+	asked, confirmed time.Time
 	// cancel ends the copy while one is under way, else nil.
 	cancel context.CancelFunc
 }
@@ -164,6 +166,9 @@ func NewCopier(o CopierOptions) *Copier {
 // Ensure asks for a copy, and returns at once how far it is. The owner is woken
 // through Events when a try has ended, well or not.
 //
+// A copy that was there an hour ago is looked for again, and made again where somebody has
+// deleted it; meanwhile the request is under way. Who asks once an hour notices.
+//
 // A request that has failed is tried again by the first Ensure after Failure.Next, not
 // by itself: what nobody wants any more is not tried again. An owner may make several
 // requests; each is known for a day after it was last made.
@@ -179,6 +184,9 @@ func (c *Copier) Ensure(owner types.NamespacedName, request CopyRequest) CopySta
 	}
 	j.owners[owner] = struct{}{}
 	j.asked = now
+	if now.Sub(j.confirmed) >= copyAge {
+		j.state.Copy = reference.Reference{}
+	}
 	failure := j.state.Failure
 	if j.state.Copy.IsZero() && !j.state.UnderWay && (failure == nil || !now.Before(failure.Next)) {
 		j.state.UnderWay = true

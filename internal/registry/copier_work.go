@@ -87,7 +87,7 @@ func (c *Copier) try(ctx context.Context, j *job) {
 	case c.jobs[j.request.key()] != j: // nobody wants it any more
 		return
 	case err == nil:
-		j.state = CopyState{Copy: copied.Reference}
+		j.state, j.confirmed = CopyState{Copy: copied.Reference}, c.clock.Now()
 	case errors.Is(cause, errTooLong):
 		j.state = CopyState{Failure: c.failure(j, &Error{Class: Unavailable, Op: "copying", cause: fmt.Sprintf("it is not complete after %s", c.longest)})}
 	case cause != nil:

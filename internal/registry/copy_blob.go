@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -143,14 +144,14 @@ func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
 	}
 	stalled := fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))
 	const trickles = "less than 1 MiB of a layer has moved in a minute, on average"
-	switch context.Cause(ctx) { //nolint:errorlint // these are never wrapped
-	case errSourceStalled:
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errSourceStalled):
 		return unavailable(r.source, stalled)
-	case errTargetStalled:
+	case errors.Is(cause, errTargetStalled):
 		return unavailable(r.target, stalled)
-	case errSourceTrickles:
+	case errors.Is(cause, errSourceTrickles):
 		return unavailable(r.source, trickles)
-	case errTargetTrickles:
+	case errors.Is(cause, errTargetTrickles):
 		return unavailable(r.target, trickles)
 	default:
 		return err

@@ -79,7 +79,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonWorkloadsUnknown, on(Ready, Detail), "workloads run an image that is no revision of the lineage, or that two lineages claim; `status.rollout.notes` names them. They are left alone: it may be a release that the registry has not told of", "check the tag; the next revision moves them"},
 	{v1alpha1.ReasonRolloutPending, on(Ready, Detail), "workloads have the image in their template and are paused, `OnDelete`, partitioned or scaled to zero", "resume or scale them"},
 
-	{v1alpha1.ReasonDigestGone, on(Detail, Event), "reason of ImageMissing: an image that is current, that a workload runs, or that a child is built from is gone from its registry, which said so twice. Pods that run go on; one that is scheduled anew cannot pull it", "push it again, or move what uses it before its node is drained; keep digests in the registry's clean-up rules"},
+	{v1alpha1.ReasonDigestGone, on(Detail, Event), "reason of ImageMissing: an image that is current, that a workload runs, or that a child is built from is gone from its registry, which said so twice; or its copy is gone from `spec.mirror`, and the source has it no more either. Pods that run go on; one that is scheduled anew cannot pull it", "push it again, or move what uses it before its node is drained; keep digests in the registry's clean-up rules"},
 
 	{v1alpha1.ReasonResolved, on(Detail), "the registry told what the tag shows", ""},
 	{v1alpha1.ReasonRolledOut, on(Detail), "every workload runs the current image and is healthy", ""},
