@@ -129,6 +129,9 @@ const (
 	ReasonOutputRefused = "OutputRefused"
 	// ReasonPublishForbidden: the registry does not let us write the tag.
 	ReasonPublishForbidden = "PublishForbidden"
+	// ReasonMirrorRefused: an image cannot be copied into spec.mirror before a person
+	// acts.
+	ReasonMirrorRefused = "MirrorRefused"
 
 	// ReasonAdopted: a release that somebody else pushed was taken on (Event).
 	ReasonAdopted = "Adopted"

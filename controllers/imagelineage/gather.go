@@ -60,6 +60,7 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 		return nil, err
 	}
 	r.gatherTags(s)
+	r.gatherCopy(s)
 	r.gatherTemplate(ctx, s)
 	if err := r.gatherRuns(ctx, s); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@
 package imagelineage
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -26,19 +27,74 @@ func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Ou
 	if revision.Tag != "" {
 		from = s.Reference.WithTag(revision.Tag)
 	}
-	state := r.Copies.Ensure(ownerOf(l), registry.CopyRequest{
-		From: from, Digest: string(revision.Digest), To: to, Read: pullCredentials(l), Write: mirrorCredentials(l),
-	})
-	short := reference.ShortDigest(string(revision.Digest))
+	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, revision.Digest))
 	switch {
 	case !state.Copy.IsZero():
 		return plan.Outcome{Done: true, Copy: state.Copy.String(), At: r.Clock.Now()}
 	case state.Failure != nil:
-		again := max(state.Failure.Next.Sub(r.Clock.Now()), time.Second)
-		return waiting(v1alpha1.ReasonMirroring, again, "%s cannot be copied to %s: %v: it is tried again", short, to.Repository, state.Failure.Err)
+		return uncopied(state, revision, to, r.Clock.Now())
 	default:
 		// The copier wakes the lineage.
-		return waiting(v1alpha1.ReasonMirroring, 0, "%s is being copied to %s", short, to.Repository)
+		return waiting(v1alpha1.ReasonMirroring, 0, "%s is being copied to %s", reference.ShortDigest(string(revision.Digest)), to.Repository)
+	}
+}
+
+// gatherCopy has the copy of the current image looked after: the copier looks for it once
+// an hour, and makes it again where somebody has deleted it.
+func (r *Reconciler) gatherCopy(s *plan.Snapshot) {
+	l := s.Lineage
+	current := l.Status.Current
+	if current == nil || plan.CopyOf(l, current.Revision) == "" {
+		return
+	}
+	copied, err := reference.Parse(current.Mirror)
+	if err != nil {
+		return
+	}
+	// It was found under this tag, whatever is watched by now.
+	from := s.Reference.WithTag(registry.FoundTag(copied.Tag, string(current.Digest)))
+	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, current.Digest))
+	if failed := state.Failure; failed != nil && failed.Err.Class == registry.Absent {
+		s.CopyAbsent = failed.Count
+	}
+}
+
+// copyRequest asks for a copy in a lineage's mirror.
+func copyRequest(l *v1alpha1.ImageLineage, from reference.Reference, digest v1alpha1.Digest) registry.CopyRequest {
+	return registry.CopyRequest{
+		From: from, Digest: string(digest), To: plan.MirrorOf(l), Read: pullCredentials(l), Write: mirrorCredentials(l),
+	}
+}
+
+// lastingFailures is how many copies in a row fail before it is told as trouble of a
+// registry, rather than as something that goes on.
+const lastingFailures = 3
+
+// uncopied is the outcome of a copy that has failed. It is tried again, and stays that
+// outcome meanwhile; where a registry refuses, a person is told.
+func uncopied(state registry.CopyState, revision v1alpha1.Revision, to reference.Reference, now time.Time) plan.Outcome {
+	failed := state.Failure
+	message := fmt.Sprintf("%s cannot be copied to %s: %v", reference.ShortDigest(string(revision.Digest)), to.Repository, failed.Err)
+	var again time.Duration
+	if !state.UnderWay { // else the copier wakes the lineage
+		again = max(failed.Next.Sub(now), time.Second)
+	}
+	refused := func(cure string) plan.Outcome {
+		return plan.Outcome{Again: again, Problem: &plan.Problem{Reason: v1alpha1.ReasonMirrorRefused, Message: message + cure}}
+	}
+	switch class := failed.Err.Class; {
+	case class == registry.Invalid:
+		return refused("")
+	case class != registry.Unauthorized && class != registry.Forbidden:
+		reason := v1alpha1.ReasonMirroring
+		if failed.Count >= lastingFailures {
+			reason = v1alpha1.ReasonRegistryUnreachable
+		}
+		return waiting(reason, again, "%s: it is tried again", message)
+	case failed.Err.Host == to.Host():
+		return refused(": spec.mirror.pushSecrets has to name a Secret that may pull there and push")
+	default:
+		return refused(": spec.pullSecrets has to name a Secret that may pull it")
 	}
 }
 

@@ -4,6 +4,9 @@
 package plan
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -42,6 +45,32 @@ func Repositories(l *v1alpha1.ImageLineage) []string {
 		out = append(out, mirror.Repository)
 	}
 	return out
+}
+
+// absentAgain is when to look again for a copy that both registries said once not to have.
+const absentAgain = time.Minute
+
+// lookForCopy says where the copy of the current image is gone, and cannot be made again,
+// once both registries have said so twice. As long as the source has the image, the copy
+// is made again without a word.
+func (d *decision) lookForCopy() {
+	current := d.subject.current()
+	if current == nil || CopyOf(d.Lineage, *current) == "" {
+		return
+	}
+	d.again(presenceAgain)
+	switch {
+	case d.CopyAbsent == 0:
+	case d.CopyAbsent < settledRepeats:
+		d.again(absentAgain)
+	default:
+		gone := fmt.Sprintf("gone from %s, and from %s: %s (revision %d): what is built on it cannot pull it. Push it again to %[2]s",
+			MirrorOf(d.Lineage).Repository, d.Reference.Repository, reference.ShortDigest(string(current.Digest)), current.Revision)
+		if d.plan.Missing != "" {
+			gone = d.plan.Missing + "; " + gone
+		}
+		d.plan.Missing = gone
+	}
 }
 
 // mirror has the current image copied that is not in the mirror yet. It is current

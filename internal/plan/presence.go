@@ -87,6 +87,7 @@ func (d *decision) lookForMissing() {
 	if len(gone) > 0 {
 		d.plan.Missing = fmt.Sprintf("gone from %s: %s: a pod that is scheduled anew cannot pull it. Push it again, or move what uses it", d.Reference.Repository, strings.Join(gone, ", "))
 	}
+	d.lookForCopy()
 }
 
 // usersOf names a workload that uses a digest.

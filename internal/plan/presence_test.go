@@ -6,6 +6,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -85,5 +86,49 @@ func TestMissing(t *testing.T) {
 				t.Errorf("step %+v", got.Step)
 			}
 		})
+	}
+}
+
+// TestMissingCopies: that a copy is gone is told where it cannot be made again, once both
+// registries have said so twice.
+func TestMissingCopies(t *testing.T) {
+	copied := func(s *Snapshot) {
+		s.Lineage.Spec.Mirror = &v1alpha1.Mirror{Image: "registry.example.com/mirror/web"}
+		s.Lineage.Status.Current.Mirror = "registry.example.com/mirror/web:1@" + string(x)
+	}
+	moved := func(s *Snapshot) { s.Lineage.Status.Current.Mirror = "registry.example.com/former/web:1@" + string(x) }
+	absent := func(n int) func(*Snapshot) { return func(s *Snapshot) { s.CopyAbsent = n } }
+	tests := map[string]struct {
+		edits       []func(*Snapshot)
+		wantMissing bool
+		wantAgain   time.Duration
+	}{
+		"there is no mirror":              {edits: []func(*Snapshot){absent(2)}},
+		"it is there":                     {edits: []func(*Snapshot){copied}, wantAgain: time.Hour},
+		"it is nowhere for the first":     {edits: []func(*Snapshot){copied, absent(1)}, wantAgain: time.Minute},
+		"it is nowhere":                   {edits: []func(*Snapshot){copied, absent(2)}, wantMissing: true, wantAgain: time.Hour},
+		"the copy is in a former mirror":  {edits: []func(*Snapshot){copied, moved, absent(2)}},
+		"the source has lost another one": {edits: []func(*Snapshot){copied, kept(0, y), held("old", y), gone(y)}, wantMissing: true, wantAgain: time.Hour},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Compute(snapshot(tt.edits...))
+			if (got.Missing != "") != tt.wantMissing || got.Again != tt.wantAgain {
+				t.Errorf("missing %q, again after %s", got.Missing, got.Again)
+			}
+		})
+	}
+	both := Compute(snapshot(copied, absent(2), kept(0, y), held("old", y), gone(y)))
+	for _, word := range []string{"deployment/old", "registry.example.com/mirror/web", webRef.Repository} {
+		if !strings.Contains(both.Missing, word) {
+			t.Errorf("%q does not name %s", both.Missing, word)
+		}
+	}
+}
+
+// gone is a digest that the registry does not have.
+func gone(digest v1alpha1.Digest) func(*Snapshot) {
+	return func(s *Snapshot) {
+		s.Presence = map[v1alpha1.Digest]*Observation{digest: {Absent: true, Repeats: 2}}
 	}
 }

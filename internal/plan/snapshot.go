@@ -29,6 +29,9 @@ type Snapshot struct {
 	Listing *Listing
 	// Presence is what the registry says of the digests that LookFor names.
 	Presence map[v1alpha1.Digest]*Observation
+	// CopyAbsent is how often in a row the mirror and then the source said that they do
+	// not have the current image, of which there was a copy.
+	CopyAbsent int
 	// Problem is set where the spec cannot be used at all.
 	Problem *Problem
 	// HasChild is true where another lineage names this one as a parent.

@@ -42,7 +42,7 @@ type Options struct {
 	// and trust the authorities of the rules; any other has to see to that itself.
 	Transport http.RoundTripper
 	// Clock; the default is the real one.
-	Clock clock.PassiveClock
+	Clock clock.Clock
 	// Timeout for each question, DefaultTimeout by default.
 	Timeout time.Duration
 	// Limits that requests are charged to; none by default.
@@ -59,12 +59,14 @@ type Client struct {
 	userAgent string
 	meter     *meter
 	setup     atomic.Pointer[setup]
-	clock     clock.PassiveClock
+	clock     clock.Clock
 	timeout   time.Duration
 	// choices are the candidates that were not refused.
 	choices *recall[choiceKey, int]
 	// pauses are the mirrors, and what was asked at them, that had no answer.
 	pauses *recall[string, struct{}]
+	// rests are until when registries want to be left alone.
+	rests *recall[restKey, time.Time]
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
@@ -96,11 +98,12 @@ func NewClient(o Options) *Client {
 	c := &Client{
 		base:      o.Transport,
 		userAgent: o.UserAgent,
-		meter:     &meter{clock: o.Clock, limits: o.Limits, metrics: o.Metrics},
+		meter:     &meter{clock: o.Clock, limits: o.Limits, copies: o.Limits.half(), metrics: o.Metrics},
 		clock:     o.Clock,
 		timeout:   o.Timeout,
 		choices:   newRecall[choiceKey, int](o.Clock),
 		pauses:    newRecall[string, struct{}](o.Clock),
+		rests:     newRecall[restKey, time.Time](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  map[string]time.Time{},
 	}
@@ -119,6 +122,8 @@ type question struct {
 	// origin is what a mirror is asked for; zero where it is no mirror that is asked.
 	origin reference.Reference
 	auth   Keychain
+	// with is the candidate of auth that asks, once it is its turn.
+	with candidate
 	// op is what errors say was asked.
 	op string
 	// push is set where the right to write is needed.
@@ -153,13 +158,13 @@ func (c *Client) askHost(ctx context.Context, q question, f operation) error {
 // session that worked is refused all of a sudden, the token or the registry's
 // rules may have changed: it is tried once more in a new one.
 func (c *Client) askAs(ctx context.Context, q question, with candidate, f operation) error {
+	q.with = with
 	for {
 		s, repository, err := c.session(q, with)
 		if err != nil {
 			return err
 		}
-		paying := charging(ctx, account{host: q.host(), anonymous: with == anonymous})
-		err = c.bounded(paying, q, func(ctx context.Context) error {
+		err = c.bounded(ctx, q, func(ctx context.Context) error {
 			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()
 			return f(ctx, q, s, repository)
 		})
@@ -175,13 +180,19 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 	}
 }
 
-// bounded runs one request under the timeout, and makes an *Error of its error.
+// bounded runs one request under the timeout, once it is its turn, and makes an *Error of
+// its error.
 func (c *Client) bounded(ctx context.Context, q question, f func(context.Context) error) error {
+	if err := c.turn(ctx, q); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, w := withWitness(charged(ctx, q))
+	ctx, w := withWitness(charging(ctx, q.account()))
 	if err := f(ctx); err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		failed := classify(ctx, q.host(), q.op, err, w.sighting())
+		c.rest(q, failed)
+		return failed
 	}
 	return nil
 }

@@ -22,13 +22,20 @@ type Copies interface {
 }
 
 const (
-	// DefaultWorkers is how many copies are made at once. A large image holds up one
-	// worker, and with another large one both.
-	DefaultWorkers = 2
+	// DefaultWorkers is how many copies are made at once.
+	DefaultWorkers = 4
+	// namespaceWorkers is how many of them are made for one namespace: whatever is wrong
+	// with its registries, others' copies go on.
+	namespaceWorkers = 2
+	// longestCopy is how long a worker has for one try. What has arrived by then is not
+	// sent again by the next one, which comes after all others that wait.
+	longestCopy = 6 * time.Hour
 	// firstCopyRetry is how long after its first failure a copy is tried again; the
 	// time doubles up to maxCopyRetry.
 	firstCopyRetry = 10 * time.Second
 	maxCopyRetry   = 10 * time.Minute
+	// copyAge is how long it is believed that a copy is there: somebody may delete it.
+	copyAge = time.Hour
 	// copyMemory is how long the outcome for a request is remembered that nobody makes
 	// any more.
 	copyMemory = 24 * time.Hour
@@ -81,7 +88,8 @@ type CopyFailure struct {
 }
 
 // Copier copies digests for all owners together, in the background: one copy of a
-// digest to a repository at a time, whoever wants it, and first come first served.
+// digest to a repository at a time, whoever wants it. Within a namespace, first come is
+// first served; namespaces have their turns, and none of them takes all workers.
 //
 // It keeps nothing that a restart could lose: what was copied is found by its kept
 // tag, with one HEAD, and what was not is completed.
@@ -90,6 +98,7 @@ type Copier struct {
 	secrets Secrets
 	clock   clock.PassiveClock
 	workers int
+	longest time.Duration
 
 	wake chan struct{}
 
@@ -98,6 +107,7 @@ type Copier struct {
 	jobs    map[jobKey]*job
 	queue   []*job
 	busy    map[place]bool
+	running map[string]int // by namespace
 	swept   time.Time
 	pending *outbox
 }
@@ -124,10 +134,12 @@ func (r CopyRequest) place() place { return place{repository: r.To.Repository, d
 // job is one request, of all owners who make it.
 type job struct {
 	request CopyRequest
-	owners  map[types.NamespacedName]struct{}
-	state   CopyState
-	// asked is when it was asked for last.
-	asked time.Time
+	// namespace of the owner who asked first; it is that one's turn.
+	namespace string
+	owners    map[types.NamespacedName]struct{}
+	state     CopyState
+	// asked is when it was asked for last, and confirmed when the copy was there.
+	asked, confirmed time.Time
 	// cancel ends the copy while one is under way, else nil.
 	cancel context.CancelFunc
 }
@@ -141,10 +153,11 @@ func NewCopier(o CopierOptions) *Copier {
 		o.Workers = DefaultWorkers
 	}
 	return &Copier{
-		copies: o.Copies, secrets: o.Secrets, clock: o.Clock, workers: o.Workers,
+		copies: o.Copies, secrets: o.Secrets, clock: o.Clock, workers: o.Workers, longest: longestCopy,
 		wake:    make(chan struct{}, 1),
 		jobs:    map[jobKey]*job{},
 		busy:    map[place]bool{},
+		running: map[string]int{},
 		swept:   o.Clock.Now(),
 		pending: newOutbox(),
 	}
@@ -152,6 +165,9 @@ func NewCopier(o CopierOptions) *Copier {
 
 // Ensure asks for a copy, and returns at once how far it is. The owner is woken
 // through Events when a try has ended, well or not.
+//
+// A copy that was there an hour ago is looked for again, and made again where somebody has
+// deleted it; meanwhile the request is under way. Who asks once an hour notices.
 //
 // A request that has failed is tried again by the first Ensure after Failure.Next, not
 // by itself: what nobody wants any more is not tried again. An owner may make several
@@ -163,11 +179,14 @@ func (c *Copier) Ensure(owner types.NamespacedName, request CopyRequest) CopySta
 	c.sweep(now)
 	j, known := c.jobs[request.key()]
 	if !known {
-		j = &job{request: request, owners: map[types.NamespacedName]struct{}{}}
+		j = &job{request: request, namespace: owner.Namespace, owners: map[types.NamespacedName]struct{}{}}
 		c.jobs[request.key()] = j
 	}
 	j.owners[owner] = struct{}{}
 	j.asked = now
+	if now.Sub(j.confirmed) >= copyAge {
+		j.state.Copy = reference.Reference{}
+	}
 	failure := j.state.Failure
 	if j.state.Copy.IsZero() && !j.state.UnderWay && (failure == nil || !now.Before(failure.Next)) {
 		j.state.UnderWay = true

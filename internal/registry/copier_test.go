@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,7 +150,66 @@ func TestCopierCopiesOnceForAll(t *testing.T) {
 	b.idle()
 }
 
-// TestCopierIsFair: two at once, the others in their order; and a digest goes to one
+// TestCopierGivesTurns: a namespace with many copies, or with slow ones, delays its own.
+func TestCopierGivesTurns(t *testing.T) {
+	b := newBench(t)
+	b.stop()
+	digests := "0123456789abcdef"
+	want := []string{"crowd", "crowd", "second", "third"}
+	for i, namespace := range []string{"crowd", "crowd", "crowd", "crowd", "crowd", "second", "second", "third"} {
+		b.copier.Ensure(types.NamespacedName{Namespace: namespace, Name: "base"}, request(digests[i:i+1]))
+	}
+	namespaceOf := func(f flight) string {
+		switch i := strings.Index(digests, f.digest[len(f.digest)-1:]); {
+		case i < 5:
+			return "crowd"
+		case i < 7:
+			return "second"
+		default:
+			return "third"
+		}
+	}
+	b.start()
+	var got []string
+	begun := map[string]flight{}
+	for range want {
+		f := b.next()
+		begun[namespaceOf(f)] = f
+		got = append(got, namespaceOf(f))
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("copies of %v begin, want %v", got, want)
+	}
+	b.idle() // all workers
+	begun["third"].end <- nil
+	if f := b.next(); namespaceOf(f) != "second" {
+		t.Errorf("a copy of %s is next, which has two already", namespaceOf(f))
+	}
+	begun["second"].end <- nil
+	b.idle() // the others are the crowd's
+	begun["crowd"].end <- nil
+	if f := b.next(); namespaceOf(f) != "crowd" {
+		t.Errorf("a copy of %s is next", namespaceOf(f))
+	}
+}
+
+// TestCopierEndsWhatTakesTooLong: it has failed, and waits for its next turn.
+func TestCopierEndsWhatTakesTooLong(t *testing.T) {
+	b := newBench(t)
+	b.stop()
+	b.copier.EndAfter(20 * time.Millisecond)
+	b.copier.Ensure(owner(1), request("a"))
+	b.start()
+	b.next()
+	woken(t, b.copier, 1)
+	got := b.copier.Ensure(owner(1), request("a"))
+	if got.Failure == nil || got.UnderWay || !strings.Contains(got.Failure.Err.Error(), "not complete after 20ms") {
+		t.Errorf("Ensure = %+v", got)
+	}
+}
+
+// TestCopierIsFair: two at once for a namespace, the others in their order; and a digest goes to one
 // repository once at a time, also for owners with other Secrets.
 func TestCopierIsFair(t *testing.T) {
 	b := newBench(t)
@@ -268,19 +328,72 @@ func TestCopierStoppedAndStartedAgain(t *testing.T) {
 // TestCopierRemembersADay: what nobody asks for any more takes no memory for ever.
 func TestCopierRemembersADay(t *testing.T) {
 	b := newBench(t)
-	for _, digest := range []string{"a", "b"} {
+	fails := func(digest string) {
 		b.copier.Ensure(owner(1), request(digest))
-		b.next().end <- nil
+		b.next().end <- &registry.Error{Class: registry.Unavailable}
 		woken(t, b.copier, 1)
 	}
+	fails("a")
+	fails("b")
 	b.clock.Step(23 * time.Hour)
-	b.copier.Ensure(owner(1), request("b"))
+	fails("b")
 	b.clock.Step(2 * time.Hour)
-	if got := b.copier.Ensure(owner(1), request("b")); got.Copy.IsZero() {
+	if got := b.copier.Ensure(owner(1), request("b")); got.Failure == nil || got.Failure.Count != 2 {
 		t.Errorf("Ensure = %+v", got)
 	}
-	if got := b.copier.Ensure(owner(1), request("a")); !got.UnderWay {
+	if got := b.copier.Ensure(owner(1), request("a")); got.Failure != nil {
 		t.Errorf("Ensure = %+v", got)
+	}
+}
+
+// TestCopierNoticesWhatIsDeleted: a copy is looked for again after an hour, by one HEAD,
+// and made again where it is gone; where it is nowhere, that is told.
+func TestCopierNoticesWhatIsDeleted(t *testing.T) {
+	source, target := registrytest.New(t), registrytest.New(t)
+	o := newOriginal(t, source, true)
+	clock := clocktesting.NewFakeClock(time.Now())
+	copier := registry.NewCopier(registry.CopierOptions{
+		Copies: newClient(source.Host, target.Host), Secrets: registry.NewCredentials(&cluster{}, clock), Clock: clock,
+	})
+	started(t, copier)
+	r := registry.CopyRequest{From: o.ref, Digest: o.digest, To: target.Reference(t, "mirror/app")}
+	// look asks, waits where that takes a look, and asks again.
+	look := func() registry.CopyState {
+		if state := copier.Ensure(owner(1), r); !state.UnderWay {
+			return state
+		}
+		woken(t, copier, 1)
+		return copier.Ensure(owner(1), r)
+	}
+	counts := func(what string, wantTarget, wantSource int) {
+		t.Helper()
+		if got := look(); got.Copy.IsZero() {
+			t.Errorf("%s: Ensure = %+v", what, got)
+		}
+		if s, m := source.Requests("", ""), target.Requests("", "/manifests/"); s > 0 != (wantSource > 0) || wantTarget >= 0 && m != wantTarget {
+			t.Errorf("%s: %d requests at the source, and %d at the target", what, s, m)
+		}
+		source.ResetRequests()
+		target.ResetRequests()
+	}
+	counts("the copy", -1, 1)
+	clock.Step(time.Hour - time.Second)
+	counts("within the hour", 0, 0)
+	clock.Step(time.Second)
+	counts("after an hour", 1, 0)
+	target.Delete(t, o.kept(r.To))
+	clock.Step(time.Minute)
+	counts("deleted a minute ago", 0, 0)
+	clock.Step(time.Hour)
+	counts("deleted, and made again", -1, 1)
+	if got := target.Digest(t, o.kept(r.To)); got != o.digest {
+		t.Errorf("the kept tag shows %q", got)
+	}
+	target.Delete(t, o.kept(r.To))
+	source.Intercept(on("GET", "/manifests/", refusing(404, "MANIFEST_UNKNOWN")))
+	clock.Step(time.Hour)
+	if got := look(); got.Failure == nil || got.Failure.Err.Class != registry.Absent || !got.Copy.IsZero() {
+		t.Errorf("nowhere: Ensure = %+v", got)
 	}
 }
 

@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -37,43 +38,62 @@ func (c *Copier) Start(ctx context.Context) error {
 	return nil
 }
 
-// next takes the first job whose place is free, with the context for its copy; nil
-// where there is none. A job whose place is taken keeps its turn.
+// next takes the first job that may begin, with the context for its copy; nil where there
+// is none. A job whose place or namespace is busy keeps its turn. After one job of a
+// namespace the others of it go to the end of the queue: then it is others' turn.
 func (c *Copier) next(ctx context.Context) (*job, context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = slices.DeleteFunc(c.queue, func(j *job) bool { return c.jobs[j.request.key()] != j })
-	for i, j := range c.queue {
-		if c.busy[j.request.place()] {
-			continue
-		}
-		c.queue = slices.Delete(c.queue, i, i+1)
-		c.busy[j.request.place()] = true
-		work, cancel := context.WithCancel(ctx)
-		j.cancel = cancel
-		return j, work
+	at := slices.IndexFunc(c.queue, func(j *job) bool {
+		return !c.busy[j.request.place()] && c.running[j.namespace] < namespaceWorkers
+	})
+	if at < 0 {
+		return nil, nil
 	}
-	return nil, nil
+	j := c.queue[at]
+	c.queue = slices.Delete(c.queue, at, at+1)
+	own := func(other *job) bool { return other.namespace == j.namespace }
+	var later []*job
+	for _, other := range c.queue {
+		if own(other) {
+			later = append(later, other)
+		}
+	}
+	c.queue = append(slices.DeleteFunc(c.queue, own), later...)
+	c.busy[j.request.place()] = true
+	c.running[j.namespace]++
+	work, cancel := context.WithTimeoutCause(ctx, c.longest, errTooLong)
+	j.cancel = cancel
+	return j, work
 }
+
+// errTooLong is why a copy ends that has taken longest.
+var errTooLong = errors.New("too long")
 
 // try makes one copy, and keeps how that ended.
 func (c *Copier) try(ctx context.Context, j *job) {
 	copied, err := c.copy(ctx, j.request)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	gaveUp := ctx.Err() != nil && err != nil
+	cause := context.Cause(ctx)
 	j.cancel()
 	j.cancel = nil
 	delete(c.busy, j.request.place())
+	if c.running[j.namespace]--; c.running[j.namespace] == 0 {
+		delete(c.running, j.namespace)
+	}
 	switch {
 	case c.jobs[j.request.key()] != j: // nobody wants it any more
 		return
-	case gaveUp:
+	case err == nil:
+		j.state, j.confirmed = CopyState{Copy: copied.Reference}, c.clock.Now()
+	case errors.Is(cause, errTooLong):
+		j.state = CopyState{Failure: c.failure(j, &Error{Class: Unavailable, Op: "copying", cause: fmt.Sprintf("it is not complete after %s", c.longest)})}
+	case cause != nil:
 		// Nothing was learned. Started again, the copier begins with this.
 		c.queue = slices.Insert(c.queue, 0, j)
 		return
-	case err == nil:
-		j.state = CopyState{Copy: copied.Reference}
 	default:
 		j.state = CopyState{Failure: c.failure(j, err)}
 	}

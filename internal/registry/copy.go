@@ -69,13 +69,21 @@ type Copied struct {
 // cosign's that is there stays as it is, since it may hold a signature of one's own.
 //
 // Layers are streamed, one at a time, and verified before their last byte is sent.
-// There is no limit on the time that they take, as long as something moves. The one
+// A stream ends where nothing moves, or less than a MiB in each minute on average. The one
 // keychain is used at the source only, the other at the target only. Before the
 // source is asked, the target is, whether it may be pushed to.
+//
+// Its requests wait for their turns; see Limits. A side that answered a moment ago that it
+// is asked too often is not asked: the error is of class RateLimited then, too.
+//
+// The source is read at the mirrors of its host's rule, in their order, and where none of
+// them has all of the image, at the host itself. What is attached is looked for where
+// the image is read.
 //
 // An error names the side that it came from by its host. Class Absent is the
 // source's: the digest is not there.
 func (c *Client) Copy(ctx context.Context, from reference.Reference, digest string, to reference.Reference, read, write Keychain) (Copied, error) {
+	ctx = forCopy(ctx)
 	kept := to.WithTag(KeptTag(from.Tag, digest))
 	source := question{ref: from, auth: read, op: "reading " + path(from) + "@" + reference.ShortDigest(digest)}
 	target := question{ref: kept, auth: write, op: "copying to " + path(kept) + ":" + kept.Tag, push: true}
@@ -90,11 +98,42 @@ func (c *Client) Copy(ctx context.Context, from reference.Reference, digest stri
 	if copied.AlreadyThere {
 		return copied, nil
 	}
-	run := &copying{Client: c, copied: &copied, manifests: map[string]bool{}, blobs: map[string]bool{}}
-	if err := run.image(ctx, source, target, digest); err != nil {
+	places := c.sources(source, digest)
+	if err := c.restingFirst(source); len(places) == 1 && err != nil {
 		return Copied{}, err
 	}
-	return copied, nil
+	run := &copying{Client: c, copied: &copied, manifests: map[string]bool{}, blobs: map[string]bool{}}
+	if run.target, err = c.open(ctx, target, c.writer, func(ctx context.Context, e *end) error {
+		return e.tryUpload(ctx, e.question)
+	}); err != nil {
+		return Copied{}, err
+	}
+	for _, place := range places {
+		err = run.image(ctx, place, digest)
+		if err == nil {
+			return copied, nil
+		}
+		if ctx.Err() != nil || HostOf(err) != place.host() {
+			break
+		}
+		if !place.origin.IsZero() {
+			c.pause(place, err)
+		}
+	}
+	return Copied{}, err
+}
+
+// sources are where an image is read, in their order: where its tag is looked up, too.
+func (c *Client) sources(q question, digest string) []question {
+	var places []question
+	for _, mirror := range c.mirrors(q.ref) {
+		// That a mirror lacks a digest says nothing of the tag.
+		place := question{ref: mirror.WithTag(digest), origin: q.ref, auth: q.auth, op: q.op}
+		if !c.paused(place) {
+			places = append(places, place)
+		}
+	}
+	return append(places, q)
 }
 
 // keeps is whether the kept tag shows the digest already. A repository that does not
@@ -149,15 +188,12 @@ func (e *end) reading(digest string) question {
 	return e.asking("reading " + path(e.ref) + "@" + reference.ShortDigest(digest))
 }
 
-// image copies everything, from the first question to the kept tag.
-func (r *copying) image(ctx context.Context, source, target question, digest string) error {
+// image copies everything from one place, up to the kept tag. What came from another
+// place before is not asked for again.
+func (r *copying) image(ctx context.Context, source question, digest string) error {
 	var err error
-	if r.target, err = r.open(ctx, target, r.writer, func(ctx context.Context, e *end) error {
-		return e.tryUpload(ctx, e.question)
-	}); err != nil {
-		return err
-	}
 	var image content
+	r.referrers = 0
 	if r.source, err = r.open(ctx, source, r.reader, func(ctx context.Context, e *end) error {
 		var err error
 		image, err = e.get(ctx, e.question, e.repository.Digest(digest))
@@ -173,7 +209,7 @@ func (r *copying) image(ctx context.Context, source, target question, digest str
 			return err
 		}
 	}
-	_, err = r.put(ctx, r.target.question, target.ref.Tag, image)
+	_, err = r.put(ctx, r.target.question, r.target.ref.Tag, image)
 	return err
 }
 
@@ -188,6 +224,7 @@ func (c *Client) reader(ctx context.Context, q question, with candidate) (*write
 func (c *Client) open(ctx context.Context, q question, begin beginning, first func(context.Context, *end) error) (*end, error) {
 	var e *end
 	err := c.inTurn(ctx, q, func(with candidate) error {
+		q.with = with
 		return c.bounded(ctx, q, func(ctx context.Context) error {
 			w, err := begin(ctx, q, with)
 			if err != nil {

@@ -4,7 +4,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,10 +66,6 @@ func (r *copying) referrer(ctx context.Context, subject string, raw json.RawMess
 	if err := json.Unmarshal(raw, &d); err != nil || checkDigest(d.Digest) != nil {
 		return false, r.source.reading(subject).invalid("it lists a referrer that is no digest")
 	}
-	if r.referrers == maxCopiedReferrers {
-		return false, r.source.invalid(fmt.Sprintf("more than %d referrers belong to it; they are not copied", maxCopiedReferrers))
-	}
-	r.referrers++
 	m, err := r.manifest(ctx, d.Digest)
 	if err != nil {
 		return false, err
@@ -119,22 +114,30 @@ func (r *copying) list(ctx context.Context, digest string, unlisted []json.RawMe
 // referrerIndex is how referrers are listed. What a descriptor says besides its digest
 // is passed on as it is.
 type referrerIndex struct {
-	SchemaVersion int               `json:"schemaVersion"`
-	MediaType     string            `json:"mediaType"`
-	Manifests     []json.RawMessage `json:"manifests"`
+	SchemaVersion int                        `json:"schemaVersion"`
+	MediaType     string                     `json:"mediaType"`
+	Manifests     shortList[json.RawMessage] `json:"manifests"`
 }
 
-// listReferrers are the referrers of a manifest at the source.
+// listReferrers are the referrers of a manifest at the source. Each page is counted as it
+// comes, so that a registry with many, or with large ones, takes no memory.
 func (r *copying) listReferrers(ctx context.Context, digest string) ([]json.RawMessage, error) {
 	var found []json.RawMessage
+	size := 0
 	next := r.source.address("referrers/" + digest)
 	for range maxReferrerPages {
 		page, after, known, err := r.referrersPage(ctx, digest, next)
-		switch {
-		case err != nil:
+		if err == nil && !known {
+			page, err = r.byTag(ctx, r.source, digest)
+		}
+		if err != nil {
 			return nil, err
-		case !known:
-			return r.byTag(ctx, r.source, digest)
+		}
+		for _, raw := range page {
+			size += len(raw)
+		}
+		if r.referrers += len(page); r.referrers > maxCopiedReferrers || size > maxBody {
+			return nil, r.source.invalid(fmt.Sprintf("more than %d referrers belong to it, or their list is longer than %d MiB; they are not copied", maxCopiedReferrers, maxBody>>20))
 		}
 		found = append(found, page...)
 		if after == "" {
@@ -163,7 +166,10 @@ func (r *copying) referrersPage(ctx context.Context, digest, address string) (pa
 		}
 		known = true
 		var index referrerIndex
-		if err := json.NewDecoder(resp.Body).Decode(&index); err != nil {
+		switch err := json.NewDecoder(resp.Body).Decode(&index); {
+		case errors.Is(err, errLongList):
+			return q.invalid(err.Error())
+		case err != nil:
 			return err
 		}
 		page = index.Manifests
@@ -198,7 +204,10 @@ func (r *copying) byTag(ctx context.Context, e *end, digest string) ([]json.RawM
 		return nil, err
 	}
 	var index referrerIndex
-	if err := json.NewDecoder(bytes.NewReader(m.raw)).Decode(&index); err != nil {
+	switch err := json.Unmarshal(m.raw, &index); {
+	case errors.Is(err, errLongList):
+		return nil, e.invalid(err.Error())
+	case err != nil:
 		return nil, e.invalid("its list of referrers cannot be read")
 	}
 	return index.Manifests, nil

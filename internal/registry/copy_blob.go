@@ -106,7 +106,7 @@ func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error
 		r.copied.Bytes += d.Size
 		return nil
 	}
-	_ = r.bounded(context.WithoutCancel(ctx), r.target.question, func(ctx context.Context) error {
+	_ = r.bounded(atOnce(context.WithoutCancel(ctx)), r.target.question, func(ctx context.Context) error {
 		registry := &url.URL{Scheme: r.target.repository.Scheme(), Host: r.target.repository.RegistryStr()}
 		r.target.giveUp(ctx, registry, upload.String())
 		return nil
@@ -115,6 +115,11 @@ func (r *copying) send(ctx context.Context, d descriptor, upload *url.URL) error
 }
 
 func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) error {
+	for _, e := range []*end{r.source, r.target} {
+		if err := r.turn(ctx, e.question); err != nil {
+			return err
+		}
+	}
 	ctx, p := r.paced(ctx)
 	defer p.stop()
 	body, err := r.fetch(ctx, p, d)
@@ -131,17 +136,23 @@ func (r *copying) stream(ctx context.Context, d descriptor, upload *url.URL) err
 	return nil
 }
 
-// whyStopped is the error of a stream: that nothing moved, and at whose end, or what it
-// is given.
+// whyStopped is the error of a stream: that nothing moved, or too little, and at whose
+// end, or what it is given.
 func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
-	stalled := func(e *end) error {
-		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))}
+	unavailable := func(e *end, cause string) error {
+		return &Error{Class: Unavailable, Host: e.host(), Op: e.op, cause: cause}
 	}
+	stalled := fmt.Sprintf("nothing of a layer has moved for %s", time.Duration(p.patience.Load()))
+	const trickles = "less than 1 MiB of a layer has moved in a minute, on average"
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errSourceStalled):
-		return stalled(r.source)
+		return unavailable(r.source, stalled)
 	case errors.Is(cause, errTargetStalled):
-		return stalled(r.target)
+		return unavailable(r.target, stalled)
+	case errors.Is(cause, errSourceTrickles):
+		return unavailable(r.source, trickles)
+	case errors.Is(cause, errTargetTrickles):
+		return unavailable(r.target, trickles)
 	default:
 		return err
 	}
@@ -150,24 +161,29 @@ func (r *copying) whyStopped(ctx context.Context, p *pace, err error) error {
 // upload sends a blob's bytes to where the target wants them.
 func (r *copying) upload(ctx context.Context, d descriptor, upload *url.URL, body *blobBody) error {
 	q := r.target.question
-	ctx, w := withWitness(ctx)
+	ctx, w := withWitness(charging(ctx, q.account()))
+	failed := func(err error) error {
+		is := classify(ctx, q.host(), q.op, err, w.sighting())
+		r.rest(q, is)
+		return is
+	}
 	to := *upload
 	query := to.Query()
 	query.Set("digest", d.Digest)
 	to.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), body)
 	if err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	req.ContentLength = d.Size
 	req.Header.Set("Content-Type", "application/octet-stream")
 	resp, err := r.target.client.Do(req)
 	if err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := transport.CheckError(resp, http.StatusCreated, http.StatusOK, http.StatusNoContent); err != nil {
-		return classify(ctx, q.host(), q.op, err, w.sighting())
+		return failed(err)
 	}
 	if isHTML(resp.Header.Get("Content-Type")) {
 		return q.webPage()
@@ -192,8 +208,12 @@ func (r *copying) fetch(ctx context.Context, p *pace, d descriptor) (*blobBody, 
 	if err != nil {
 		return nil, q.invalid("the digest of the layer is of an unknown kind")
 	}
-	ctx, w := withWitness(context.WithValue(ctx, blobLimitKey{}, d.Size))
-	failed := func(err error) *Error { return classify(ctx, q.host(), q.op, err, w.sighting()) }
+	ctx, w := withWitness(context.WithValue(charging(ctx, q.account()), blobLimitKey{}, d.Size))
+	failed := func(err error) *Error {
+		is := classify(ctx, q.host(), q.op, err, w.sighting())
+		r.rest(q, is)
+		return is
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.source.address("blobs/"+d.Digest), http.NoBody)
 	if err != nil {
 		return nil, failed(err)

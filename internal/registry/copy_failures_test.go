@@ -51,6 +51,21 @@ func brokenOff(stalled bool) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
+// trickling sends a byte now and then, so that the stream never stands still.
+func trickling(w http.ResponseWriter, req *http.Request) bool {
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, _ = w.Write([]byte("s"))
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-tick.C:
+		case <-req.Context().Done():
+			return true
+		}
+	}
+}
+
 func TestCopyFailures(t *testing.T) {
 	const blobs, uploads, manifests = "/v2/team/app/blobs/", "/v2/mirror/app/blobs/uploads/", "/v2/mirror/app/manifests/"
 	tests := map[string]struct {
@@ -86,6 +101,10 @@ func TestCopyFailures(t *testing.T) {
 		"a layer that stands still": {
 			source: on("GET", blobs, brokenOff(true)), wantClass: registry.Unavailable, wantSource: true,
 			wantText: "nothing of a layer has moved for 1s", wantPulls: -1, timeout: 500 * time.Millisecond,
+		},
+		"a layer that trickles": {
+			source: on("GET", blobs, trickling), wantClass: registry.Unavailable, wantSource: true,
+			wantText: "less than 1 MiB of a layer has moved in a minute", wantPulls: -1, timeout: 500 * time.Millisecond,
 		},
 		"a layer that is gone": {
 			source: on("GET", blobs, refusing(404, "BLOB_UNKNOWN")), wantClass: registry.Invalid, wantSource: true,
@@ -220,6 +239,26 @@ func TestCopyIsBounded(t *testing.T) {
 			},
 			wantText: "more than 500 referrers",
 		},
+		"pages full of nothing": {
+			make: func(o *original) {
+				o.digest = digestIn(o.image(nil, "config"))
+				o.r.Intercept(emptyReferrers(1_000_000))
+			},
+			wantText: "lists more than 10000 things",
+		},
+		"short pages of referrers, without end": {
+			make: func(o *original) {
+				o.digest = digestIn(o.image(nil, "config"))
+				o.r.Intercept(emptyReferrers(300))
+			},
+			wantText: "more than 500 referrers",
+		},
+		"an index full of nothing": {
+			make: func(o *original) {
+				o.digest = o.r.PushManifest(o.t, o.ref.WithTag("large"), ociManifest, []byte(`{"schemaVersion":2,"manifests":[`+emptyObjects(1_000_000)+`]}`))
+			},
+			wantText: "lists more than 10000 things",
+		},
 		"pages of referrers without end": {
 			make: func(o *original) {
 				o.digest = digestIn(o.image(nil, "config"))
@@ -291,6 +330,20 @@ func TestCopyIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// emptyObjects are so many descriptors that say nothing, in JSON.
+func emptyObjects(n int) string { return strings.TrimSuffix(strings.Repeat(`{},`, n), ",") }
+
+// emptyReferrers answers the referrers API with pages of so many descriptors, without end.
+func emptyReferrers(n int) func(http.ResponseWriter, *http.Request) bool {
+	page := []byte(`{"schemaVersion":2,"manifests":[` + emptyObjects(n) + `]}`)
+	return on("GET", "/referrers/", func(w http.ResponseWriter, req *http.Request) bool {
+		w.Header().Set("Link", `<`+req.URL.Path+`?n=1>; rel="next"`)
+		w.Header().Set("Content-Type", ociIndex)
+		_, _ = w.Write(page)
+		return true
+	})
 }
 
 // pages answers the referrers API with an empty page, after a header was set.

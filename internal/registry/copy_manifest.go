@@ -39,12 +39,42 @@ type descriptor struct {
 
 // listing is what a manifest or index lists.
 type listing struct {
-	MediaType string       `json:"mediaType"`
-	Manifests []descriptor `json:"manifests"`
-	Config    *descriptor  `json:"config"`
-	Layers    []descriptor `json:"layers"`
+	Manifests shortList[descriptor] `json:"manifests"`
+	Config    *descriptor           `json:"config"`
+	Layers    shortList[descriptor] `json:"layers"`
 	// Blobs are an OCI artifact manifest's, which some registries still hold.
-	Blobs []descriptor `json:"blobs"`
+	Blobs shortList[descriptor] `json:"blobs"`
+}
+
+// shortList is a list in a document of somebody else's, who may have written millions
+// of empty elements into 8 MiB: in memory, they would take forty times as much. One
+// that is longer than the layers of a copy is errLongList.
+type shortList[T any] []T
+
+var errLongList = fmt.Errorf("it lists more than %d things, which is more than is copied", maxCopiedBlobs)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *shortList[T]) UnmarshalJSON(raw []byte) error {
+	elements := json.NewDecoder(bytes.NewReader(raw))
+	switch begin, err := elements.Token(); {
+	case err != nil:
+		return err
+	case begin == nil: // null
+		return nil
+	case begin != json.Delim('['):
+		return errors.New("no list")
+	}
+	for elements.More() {
+		if len(*l) == maxCopiedBlobs {
+			return errLongList
+		}
+		var element T
+		if err := elements.Decode(&element); err != nil {
+			return err
+		}
+		*l = append(*l, element)
+	}
+	return nil
 }
 
 // hasherFor is the hash of a digest's algorithm.
@@ -81,7 +111,9 @@ func (e *end) get(ctx context.Context, q question, ref name.Reference) (content,
 	if want, ok := ref.(name.Digest); ok && digestOf(want.DigestStr(), found.Manifest) != want.DigestStr() {
 		return content{}, q.invalid("the digest of what it answers is another one")
 	}
-	var said listing
+	var said struct {
+		MediaType string `json:"mediaType"`
+	}
 	if err := json.Unmarshal(found.Manifest, &said); err != nil {
 		return content{}, q.noManifest(ctx)
 	}
@@ -142,8 +174,11 @@ func (r *copying) arrived(digest string) error {
 func (r *copying) listed(ctx context.Context, digest string, m content, depth int) error {
 	q := r.source.reading(digest)
 	var lists listing
-	if err := json.Unmarshal(m.raw, &lists); err != nil {
-		return q.invalid("it answers with a manifest that cannot be read")
+	switch err := json.Unmarshal(m.raw, &lists); {
+	case errors.Is(err, errLongList):
+		return q.invalid(err.Error())
+	case err != nil:
+		return q.noManifest(ctx)
 	}
 	if len(lists.Manifests) > 0 && depth == maxCopiedDepth {
 		return q.invalid("its indexes lie too deep in each other to be copied")

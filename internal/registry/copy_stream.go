@@ -12,16 +12,22 @@ import (
 	"time"
 )
 
-// A layer may take hours; what it must not do is to stand still. The times are
-// multiples of what a registry has for one answer: a minute, and five, by default.
+// A layer may take hours; what it must not do is to stand still, or to trickle. The times
+// are multiples of what a registry has for one answer: a minute, and five, by default.
 const (
 	stallFactor  = 2
 	commitFactor = 10
+	// leastSpeed is what has to move of a layer on average, in bytes a second: 1 MiB a
+	// minute. The first minute does not count.
+	leastSpeed = 1 << 20 / 60
 )
 
 var (
 	errSourceStalled = errors.New("the source sends nothing")
 	errTargetStalled = errors.New("the target takes nothing")
+
+	errSourceTrickles = errors.New("the source sends too little")
+	errTargetTrickles = errors.New("the target takes too little")
 )
 
 // pace ends a stream that stands still: for a minute while bytes flow, and for five
@@ -35,12 +41,16 @@ type pace struct {
 	patience atomic.Int64
 	// reading is set while the source is waited for.
 	reading atomic.Bool
+	// begun is when the stream began, and waited how long it has waited for the source.
+	// Only the reader of the source looks at them.
+	begun  time.Time
+	waited time.Duration
 }
 
 // paced is the context for both ends of a stream, and what keeps it going.
 func (c *Client) paced(ctx context.Context) (context.Context, *pace) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &pace{cancel: cancel, answer: c.timeout}
+	p := &pace{cancel: cancel, answer: c.timeout, begun: time.Now()}
 	p.reading.Store(true)
 	p.patience.Store(int64(stallFactor * p.answer))
 	p.timer = time.AfterFunc(stallFactor*p.answer, func() {
@@ -66,6 +76,20 @@ func (p *pace) wait(patience time.Duration) {
 	p.reading.Store(false)
 	p.patience.Store(int64(patience))
 	p.timer.Reset(patience)
+}
+
+// trickles is an error where less than leastSpeed has moved on average, and tells which
+// side was waited for the longer.
+func (p *pace) trickles(moved int64) error {
+	took := time.Since(p.begun)
+	switch {
+	case took < stallFactor*p.answer || float64(moved) >= leastSpeed*took.Seconds():
+		return nil
+	case p.waited > took/2:
+		return errSourceTrickles
+	default:
+		return errTargetTrickles
+	}
 }
 
 func (p *pace) stop() {
@@ -97,7 +121,9 @@ func (b *blobBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	b.pace.begin()
+	asked := time.Now()
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.size-b.got)])
+	b.pace.waited += time.Since(asked)
 	b.got += int64(n)
 	_, _ = b.hash.Write(p[:n])
 	switch {
@@ -112,6 +138,10 @@ func (b *blobBody) Read(p []byte) (int, error) {
 	case err != nil:
 		return 0, b.fail(b.classify(err))
 	case n > 0:
+		if err := b.pace.trickles(b.got); err != nil {
+			b.pace.cancel(err)
+			return 0, err
+		}
 		b.pace.moved()
 	}
 	return n, nil

@@ -10,8 +10,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/imagelineage/imagelineage/internal/registry"
 	"github.com/imagelineage/imagelineage/internal/registry/registrytest"
@@ -320,5 +322,35 @@ func TestCopyKeepsSecretsApart(t *testing.T) {
 	}
 	if missing := o.missing(target, to); len(missing) > 0 {
 		t.Errorf("the copy lacks %v", missing)
+	}
+}
+
+// TestCopiesAreCharged: each request of a copy to the host that is asked, and to the
+// anonymous there only where nobody's credential is shown.
+func TestCopiesAreCharged(t *testing.T) {
+	source, target := registrytest.New(t), registrytest.New(t)
+	o := newOriginal(t, source, true)
+	target.RequireBasic("me", "word")
+	clock := clocktesting.NewFakeClock(time.Now())
+	limits := registry.NewLimits(func(host string) registry.HostRule {
+		if host == "" {
+			t.Error("a request is charged to nobody")
+		}
+		return registry.HostRule{RequestsPerSecond: 1e6, AnonymousRequestsPerSecond: 9e5}
+	}, clock)
+	client := registry.NewClient(registry.Options{Rules: plainHTTP(source.Host, target.Host), Clock: clock, Limits: limits})
+	write := keychain(t, target.Host, "me", "word")
+	if _, err := client.Copy(t.Context(), o.ref, o.digest, target.Reference(t, "mirror/app"), anonymous, write); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*registrytest.Registry{source, target} {
+		want, wantAnonymous := r.Requests("", ""), 0
+		if r == source {
+			wantAnonymous = want
+		}
+		got, gotAnonymous := int(1e5-limits.Tokens(r.Host)), int(9e4-limits.AnonymousTokens(r.Host))
+		if got != want || gotAnonymous != wantAnonymous {
+			t.Errorf("%s: %d requests are charged, %d of them to the anonymous; want %d and %d", r.Host, got, gotAnonymous, want, wantAnonymous)
+		}
 	}
 }

@@ -14,8 +14,8 @@
 //   - Poller asks for all lineages together: once for each tag and credential,
 //     however many lineages follow it, and tells them what changed.
 //   - Copier has Client copy digests to another registry, in the background.
-//   - Limits keep each host's rate: what people wait for goes at once, and polling
-//     pays for it.
+//   - Limits keep each host's rate: what people wait for goes at once, polling pays
+//     for it, and copies have half.
 //   - Metrics count all of it.
 //
 // Every error is an *Error with a Class. Its text is made of our own words and

@@ -33,3 +33,9 @@ func KeptTag(tag, digest string) string {
 	}
 	return tag[:min(len(tag), tagLength-1-len(hex))] + "-" + hex
 }
+
+// FoundTag is a tag under which a digest was found that has this kept tag: the tag itself, or
+// as much as is left of it.
+func FoundTag(kept, digest string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(kept, KeptTag("", digest)), "-")
+}

@@ -47,6 +47,9 @@ func FuzzKeptTag(f *testing.F) {
 		if !tagGrammar.MatchString(got) || !strings.HasSuffix(got, hex[:32]) {
 			t.Errorf("KeptTag(%q, %q) = %q, which is no tag for it", tag, hex, got)
 		}
+		if again := registry.KeptTag(registry.FoundTag(got, "sha256:"+hex), "sha256:"+hex); again != got {
+			t.Errorf("KeptTag(%q, %q) = %q, and from the tag in it comes %q", tag, hex, got, again)
+		}
 		if reserved.MatchString(got) {
 			t.Errorf("KeptTag(%q, %q) = %q, which holds signatures", tag, hex, got)
 		}

@@ -37,15 +37,15 @@ type account struct {
 
 // Limits keep each host's rate of requests, for a Client and a Poller together.
 //
-// Every request that the client makes is charged to the host of its question, and
-// waits for nothing: people and cascades wait for it. The poller begins a check only
-// when there is a token for its first request. So publishing comes at once, and
-// polling makes up for it afterwards.
+// Every request that the client makes is charged to the host of its question. What people
+// and cascades wait for waits for nothing. The poller begins a check only when there is a
+// token for its first request. So publishing comes at once, and polling makes up for it
+// afterwards. Copies wait for tokens of their own, of which there are half as many: polling
+// always has the other half.
 //
 // Checks are held to HostRule.RequestsPerSecond by all requests that were charged, and
 // those whose Secrets hold no credential for the host to AnonymousRequestsPerSecond
-// besides. The layers of copies are charged to nobody, and what a mirror answers waits
-// for the origin's rate.
+// besides. What a mirror answers waits for the origin's rate.
 //
 // A nil *Limits limits nothing. It is safe for concurrent use.
 type Limits struct {
@@ -62,6 +62,19 @@ type Limits struct {
 // from then on: call Poller.RulesChanged to have that looked at.
 func NewLimits(rule func(host string) HostRule, clock clock.PassiveClock) *Limits {
 	return &Limits{rule: rule, clock: clock, buckets: map[account]*rate.Limiter{}, sweepAt: sweepAt}
+}
+
+// half are limits of half of each host's rate.
+func (l *Limits) half() *Limits {
+	if l == nil {
+		return nil
+	}
+	return NewLimits(func(host string) HostRule {
+		rule := l.rule(host)
+		rule.RequestsPerSecond /= 2
+		rule.AnonymousRequestsPerSecond /= 2
+		return rule
+	}, l.clock)
 }
 
 // charge takes a token for a request that is made anyway. Where there is none, the

@@ -3,6 +3,8 @@
 
 package registry
 
+import "time"
+
 // Settled is true where no check is under way and none could begin: whatever comes
 // next is a matter of time.
 func (p *Poller) Settled() bool {
@@ -39,3 +41,15 @@ func (l *Limits) Tokens(host string) float64 {
 	now := l.clock.Now()
 	return l.bucketsOf(account{host: host}, now)[0].TokensAt(now)
 }
+
+// AnonymousTokens are the Tokens of those without a credential.
+func (l *Limits) AnonymousTokens(host string) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	return l.bucketsOf(account{host: host, anonymous: true}, now)[1].TokensAt(now)
+}
+
+// EndAfter has each try of a copy end after another time than hours. It is for a copier
+// that was not started yet.
+func (c *Copier) EndAfter(longest time.Duration) { c.longest = longest }

@@ -28,6 +28,7 @@ import (
 func (c *Client) MayPush(ctx context.Context, ref reference.Reference, auth Keychain) error {
 	q := question{ref: ref, auth: auth, op: "pushing to " + path(ref), push: true}
 	return c.inTurn(ctx, q, func(with candidate) error {
+		q.with = with
 		return c.bounded(ctx, q, func(ctx context.Context) error {
 			w, err := c.writer(ctx, q, with)
 			if err != nil {

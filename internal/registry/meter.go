@@ -15,18 +15,14 @@ import (
 
 type accountKey struct{}
 
-// charging says who the requests of a context are charged to.
-func charging(ctx context.Context, a account) context.Context {
-	return context.WithValue(ctx, accountKey{}, a)
+// account is who the requests for a question are charged to.
+func (q question) account() account {
+	return account{host: q.host(), anonymous: q.with == anonymous}
 }
 
-// charged makes sure that somebody is: the host of the question, where nothing is
-// known of the credential.
-func charged(ctx context.Context, q question) context.Context {
-	if _, ok := ctx.Value(accountKey{}).(account); ok {
-		return ctx
-	}
-	return charging(ctx, account{host: q.host()})
+// charging has the requests of a context charged to an account.
+func charging(ctx context.Context, a account) context.Context {
+	return context.WithValue(ctx, accountKey{}, a)
 }
 
 // visit is one check of the poller, on its way through the client.
@@ -87,6 +83,7 @@ func (v *visit) wantsRest() time.Duration {
 type meter struct {
 	clock   clock.PassiveClock
 	limits  *Limits
+	copies  *Limits
 	metrics *Metrics
 }
 
@@ -97,6 +94,9 @@ func (m *meter) send(next http.RoundTripper, req *http.Request) (*http.Response,
 	v := visitOf(ctx)
 	if !v.pays(a) {
 		m.limits.charge(a)
+	}
+	if isCopying(ctx) {
+		m.copies.charge(a)
 	}
 	resp, err := next.RoundTrip(req)
 	kind := kindOf(req)
@@ -126,14 +126,16 @@ const (
 	kindOther = "other"
 )
 
-// kindOf tells what a request asks for. What is not below the path of a registry's
-// API, or carries the parameters of a token request as Quay's does, is for a token.
+// kindOf tells what a request asks for. A GET or POST of what is not below the path of a
+// registry's API, or with the parameters of a token request as Quay's has, is for a token;
+// uploads may go to any path.
 func kindOf(req *http.Request) string {
 	path, query := req.URL.Path, req.URL.Query()
 	switch {
 	case path == pingPath:
 		return kindPing
-	case req.Response == nil && (!strings.HasPrefix(path, pingPath) || query.Has("service") || query.Has("scope")):
+	case req.Response == nil && (req.Method == http.MethodGet || req.Method == http.MethodPost) &&
+		(!strings.HasPrefix(path, pingPath) || query.Has("service") || query.Has("scope")):
 		return kindToken
 	case req.Method == http.MethodGet && strings.HasSuffix(path, "/tags/list"):
 		return kindList

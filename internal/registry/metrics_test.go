@@ -24,6 +24,7 @@ func TestKindsOfRequests(t *testing.T) {
 		"a manifest that is written":   {http.MethodPut, "https://quay.io/v2/team/app/manifests/1", kindPut},
 		"an upload":                    {http.MethodPost, "https://quay.io/v2/team/app/blobs/uploads/", kindPost},
 		"an upload that is given up":   {http.MethodDelete, "https://quay.io/v2/team/app/blobs/uploads/7", kindOther},
+		"an upload to somewhere else":  {http.MethodPut, "https://europe-docker.pkg.dev/artifacts-uploads/namespaces/x/uploads/7?digest=x", kindPut},
 		"a token of a token server":    {http.MethodGet, "https://auth.docker.io/token?service=registry.docker.io", kindToken},
 		"a token in OAuth's way":       {http.MethodPost, "https://corp.azurecr.io/oauth2/token", kindToken},
 		"Quay's tokens are below /v2/": {http.MethodGet, "https://quay.io/v2/auth?service=quay.io&scope=x", kindToken},

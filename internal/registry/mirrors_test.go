@@ -23,13 +23,13 @@ type mirrored struct {
 	ref            reference.Reference
 	// digests of the tag at the origin and at the mirror.
 	here, there string
-	clock       *clocktesting.FakePassiveClock
+	clock       *clocktesting.FakeClock
 	client      *registry.Client
 }
 
 func newMirrored(t *testing.T) *mirrored {
 	t.Helper()
-	m := &mirrored{origin: registrytest.New(t), mirror: registrytest.New(t), clock: clocktesting.NewFakePassiveClock(time.Now())}
+	m := &mirrored{origin: registrytest.New(t), mirror: registrytest.New(t), clock: clocktesting.NewFakeClock(time.Now())}
 	m.ref = m.origin.Reference(t, "team/app:stable")
 	m.here = m.origin.Push(t, m.ref)
 	m.there = m.mirror.Push(t, m.mirror.Reference(t, "cache/team/app:stable"))
@@ -195,5 +195,70 @@ func TestMirrorIsNotAskedForAPublish(t *testing.T) {
 	}
 	if n := m.mirror.Requests("", ""); n != 0 {
 		t.Errorf("%d requests at the mirror", n)
+	}
+}
+
+// TestCopiesAreReadAtMirrors: where a tag is looked up, the image is read, too; and what a
+// mirror has not, or not all of, comes from the next place.
+func TestCopiesAreReadAtMirrors(t *testing.T) {
+	tests := map[string]struct {
+		// atMirror is whether the image is at the mirror, and fails what that answers.
+		atMirror bool
+		fails    func(http.ResponseWriter, *http.Request) bool
+		// gone is set where the origin has nothing.
+		gone       bool
+		wantClass  registry.Class
+		wantOrigin bool // asked
+		wantMirror bool // asked for the tag afterwards
+	}{
+		"a mirror that has it":                          {atMirror: true, wantMirror: true},
+		"a mirror that has it, and the origin does not": {atMirror: true, gone: true, wantMirror: true},
+		"a mirror without it":                           {wantOrigin: true, wantMirror: true},
+		"a mirror without one of its layers": {
+			atMirror: true, fails: on("GET", "/blobs/", refusing(404, "BLOB_UNKNOWN")), wantOrigin: true, wantMirror: true,
+		},
+		"a mirror that is down": {
+			atMirror: true, fails: func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, wantOrigin: true,
+		},
+		"nobody has it": {gone: true, wantOrigin: true, wantClass: registry.Absent, wantMirror: true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			origin, mirror, target := registrytest.New(t), registrytest.New(t), registrytest.New(t)
+			o := newOriginal(t, origin, true)
+			if tt.atMirror {
+				atMirror := newOriginal(t, mirror, true)
+				if atMirror.digest != o.digest {
+					t.Fatal("the images differ")
+				}
+			}
+			if tt.gone {
+				origin.Intercept(on("GET", "/manifests/", refusing(404, "MANIFEST_UNKNOWN")))
+			}
+			mirror.Intercept(tt.fails)
+			rules := registry.Rules{Hosts: []registry.HostRule{{Host: origin.Host, Mirrors: []string{mirror.Host}}}}
+			client := registry.NewClient(registry.Options{Rules: rules.WithPlainHTTP(origin.Host, mirror.Host, target.Host), Timeout: 5 * time.Second})
+			to := target.Reference(t, "mirror/app")
+			_, err := o.copy(client, to)
+			if registry.ClassOf(err) != tt.wantClass {
+				t.Fatalf("error %v, want class %q", err, tt.wantClass)
+			}
+			if err != nil && registry.HostOf(err) != origin.Host {
+				t.Errorf("error %v, want the origin's", err)
+			}
+			if asked := origin.Requests("", "") > 0; asked != tt.wantOrigin {
+				t.Errorf("the origin is asked: %v", asked)
+			}
+			if err == nil {
+				if missing := o.missing(target, to); len(missing) > 0 {
+					t.Errorf("the copy lacks %v", missing)
+				}
+			}
+			mirror.ResetRequests()
+			_, _ = client.Head(t.Context(), o.ref, anonymous)
+			if asked := mirror.Requests("", "") > 0; asked != tt.wantMirror {
+				t.Errorf("the tag is looked up at the mirror: %v", asked)
+			}
+		})
 	}
 }

@@ -72,6 +72,7 @@ func (c *Client) Publish(ctx context.Context, ref reference.Reference, digest, e
 // publishAs publishes with one credential. One that may read and not write is
 // refused by the last request, and has changed nothing by then.
 func (c *Client) publishAs(ctx context.Context, q question, digest, expected string, with candidate) (Published, error) {
+	q.with = with
 	source := q
 	source.op = "reading " + path(q.ref) + "@" + reference.ShortDigest(digest)
 	var w *writer

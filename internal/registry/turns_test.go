@@ -179,7 +179,7 @@ func TestChoiceEndsWithTheSession(t *testing.T) {
 	ref := r.Reference(t, "team/app:stable")
 	r.Push(t, ref)
 	door := r.RequireLogin(false, me)
-	clock := clocktesting.NewFakePassiveClock(time.Now())
+	clock := clocktesting.NewFakeClock(time.Now())
 	client := registry.NewClient(registry.Options{Rules: plainHTTP(r.Host), Clock: clock})
 	auth := keychain(t, atHost(r.Host, []string{"", "first", "word", "", "me", "word"})...)
 	for _, tt := range []struct {

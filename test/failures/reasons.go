@@ -52,6 +52,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRunLost, on(Stalled, Reconciling, Event), "the run disappeared before its end was seen. It is made again, at first at once; if that happens again and again, a person has to look", "find out who deletes PipelineRuns; then annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonOutputRefused, on(Stalled, Reconciling, Event), "the run succeeded, and what it pushed is not what it reported, or not at `$(lineage.output)`; or its annotations were edited. Nothing of it is used, and it is tried again like a failure", "correct the pipeline"},
 	{v1alpha1.ReasonPublishForbidden, on(Stalled), "the registry does not let the operator write the tag. It is asked before the first run, so that nothing is built for nothing", "name a Secret that may push in `spec.build.pushSecrets`, or create the repository; it is tried again after 1, 2, 4, 8 and then every 10 minutes, and at once when the lineage is edited"},
+	{v1alpha1.ReasonMirrorRefused, on(Stalled), "a digest cannot be copied into `spec.mirror`: a registry refuses the credentials, or what the image consists of; or the operator's configuration does not allow the mirror. The message says which. The image before stays current", "a right or a Secret in `mirror.pushSecrets` or `spec.pullSecrets`, or another mirror: [what it needs](mirror.md#what-it-needs). It is tried again by itself, at last every 10 minutes"},
 	{v1alpha1.ReasonRolloutFailed, on(Stalled, Detail), "a workload missed its deadline with the current image; the message names the container, and its exit code or why it cannot be pulled", "the command in the message shows the rest. Push a mended image, or set the workload back: that is respected"},
 	{v1alpha1.ReasonTagAbsent, on(Stalled, Reconciling, Detail), "the tag does not exist: a followed one was never pushed; or it vanished together with its image; or who pulls cannot see what who pushes can", "push it, annotate `imagelineage.dev/rebuild`, or mend `spec.pullSecrets`"},
 
@@ -64,7 +65,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRunNotCreated, on(Reconciling), "the cluster does not let the run be created now: a quota, a missing right, a webhook that does not answer; its message is shown", "mend that; it is tried again every minute"},
 	{v1alpha1.ReasonBuilding, on(Reconciling), "a run is in flight. If Tekton does not begin it the message says so", "`kubectl get pipelineruns`; is Tekton's controller running?"},
 	{v1alpha1.ReasonPublishing, on(Reconciling), "a run succeeded, and its image is being put under the tag", ""},
-	{v1alpha1.ReasonMirroring, on(Reconciling), "a new digest is being copied into `spec.mirror`, and is current once it is there; or the copying fails, and the message says which registry and why", "if it fails: mend that registry, or `mirror.pushSecrets`; it is tried again by itself"},
+	{v1alpha1.ReasonMirroring, on(Reconciling), "a new digest is being copied into `spec.mirror`, and is current once it is there; or a registry does not answer, which is `RegistryUnreachable` from the third time on", "if it fails: mend the registry that the message names; it is tried again by itself"},
 	{v1alpha1.ReasonRollingOut, on(Reconciling, Detail, Event), "workloads are on their way to the current image; the message names a container that crashes or cannot be pulled", ""},
 	{v1alpha1.ReasonRolloutRefused, on(Reconciling, Detail), "the cluster does not let the image of a workload be changed: a policy, a missing right; its message is shown", "mend that; it is tried again every minute"},
 
@@ -78,7 +79,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonWorkloadsUnknown, on(Ready, Detail), "workloads run an image that is no revision of the lineage, or that two lineages claim; `status.rollout.notes` names them. They are left alone: it may be a release that the registry has not told of", "check the tag; the next revision moves them"},
 	{v1alpha1.ReasonRolloutPending, on(Ready, Detail), "workloads have the image in their template and are paused, `OnDelete`, partitioned or scaled to zero", "resume or scale them"},
 
-	{v1alpha1.ReasonDigestGone, on(Detail, Event), "reason of ImageMissing: an image that is current, that a workload runs, or that a child is built from is gone from its registry, which said so twice. Pods that run go on; one that is scheduled anew cannot pull it", "push it again, or move what uses it before its node is drained; keep digests in the registry's clean-up rules"},
+	{v1alpha1.ReasonDigestGone, on(Detail, Event), "reason of ImageMissing: an image that is current, that a workload runs, or that a child is built from is gone from its registry, which said so twice; or its copy is gone from `spec.mirror`, and the source has it no more either. Pods that run go on; one that is scheduled anew cannot pull it", "push it again, or move what uses it before its node is drained; keep digests in the registry's clean-up rules"},
 
 	{v1alpha1.ReasonResolved, on(Detail), "the registry told what the tag shows", ""},
 	{v1alpha1.ReasonRolledOut, on(Detail), "every workload runs the current image and is healthy", ""},

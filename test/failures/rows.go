@@ -80,6 +80,7 @@ var Groups = []Group{
 		{"none of a repository's tags counts", Integration, v1alpha1.ReasonTagAbsent, []string{"none of the 1 tags", "correct spec.tags"}, v1alpha1.ReasonTagAbsent, v1alpha1.ReasonUpToDate},
 		{"a tag that a policy has chosen drops out of the list: no lower one is taken", Integration, "", nil, v1alpha1.ReasonTagAbsent, v1alpha1.ReasonUpToDate},
 		{"a mirror that is down: the image before stays current", Integration, v1alpha1.ReasonMirroring, []string{"cannot be copied to", "503", "it is tried again"}, "", v1alpha1.ReasonUpToDate},
+		{"a mirror that lets nobody push: a person has to act", Integration, v1alpha1.ReasonMirrorRefused, []string{"cannot be copied to", "403", "spec.mirror.pushSecrets"}, v1alpha1.ReasonMirrorRefused, v1alpha1.ReasonUpToDate},
 		{"an image that a person went back to is deleted", Integration, v1alpha1.ReasonHeldByUser, []string{"deployment/app", "set back"}, v1alpha1.ReasonDigestGone, v1alpha1.ReasonHeldByUser},
 		{"the current image of a suspended lineage is deleted", Integration, v1alpha1.ReasonHeldSuspended, []string{"spec.suspend"}, v1alpha1.ReasonDigestGone, v1alpha1.ReasonHeldSuspended},
 		{"a registry that is down for the whole of a publish", Integration, v1alpha1.ReasonRegistryUnreachable, []string{"503", "it is tried again"}, v1alpha1.ReasonRegistryUnreachable, v1alpha1.ReasonUpToDate},

@@ -44,16 +44,23 @@ func (m mirrorRegistry) mirrorOf(repository string) *v1alpha1.Mirror {
 // has is whether a repository has a digest, under the tag that keeps it there.
 func (m mirrorRegistry) has(t *testing.T, copied string) bool {
 	t.Helper()
+	kept, digest := m.kept(t, copied)
+	found, err := remote.Get(kept)
+	return err == nil && found.Digest.String() == digest
+}
+
+// kept is the tag of a copy, by the way round the faults, and its digest.
+func (m mirrorRegistry) kept(t *testing.T, copied string) (tag name.Tag, digest string) {
+	t.Helper()
 	ref, err := reference.Parse(copied)
 	if err != nil {
 		t.Fatalf("%q is no reference: %v", copied, err)
 	}
-	kept, err := name.NewTag(strings.Replace(ref.Name(), m.host, m.direct, 1), name.Insecure)
+	tag, err = name.NewTag(strings.Replace(ref.Name(), m.host, m.direct, 1), name.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := remote.Get(kept)
-	return err == nil && found.Digest.String() == ref.Digest
+	return tag, ref.Digest
 }
 
 // isCopy is whether a reference is a digest's copy in a repository of the mirror.
@@ -99,6 +106,29 @@ var _ = register(map[string]driver{
 		},
 		cause: func(w *world) {
 			w.faults.set("kept/app", answers(http.StatusServiceUnavailable, "UNAVAILABLE"))
+			w.push("app:1", "app two")
+			w.check(subject)
+		},
+		lasts: func(w *world) {
+			w.push("app:before", "app one")
+			if l := w.lineage(subject); current(l) != w.shows("app:before") {
+				w.t.Errorf("want the image before: %s", describe(l))
+			}
+		},
+		cure: func(w *world) { w.faults.clear("kept/app"); w.move(askedAgain) },
+		ends: func(w *world) { w.waitAt(w.shows("app:1")) },
+	},
+	"a mirror that lets nobody push: a person has to act": {
+		arrange: func(w *world) {
+			w.push("app:1", "app one")
+			l := w.rolledOut(subject, "app:1")
+			l.Spec.Mirror = &v1alpha1.Mirror{Image: v1alpha1.ImageReference(w.image("kept/app"))}
+			w.create(l)
+			w.start(0)
+			w.waitAt(w.shows("app:1"))
+		},
+		cause: func(w *world) {
+			w.faults.set("kept/app", answers(http.StatusForbidden, "DENIED"))
 			w.push("app:1", "app two")
 			w.check(subject)
 		},
@@ -203,4 +233,45 @@ func TestAMirrorThatIsDeclaredLater(t *testing.T) {
 	})
 	w.move(time.Minute)
 	w.wantRuns("app", 2)
+}
+
+// TestADeletedCopyIsMadeAgain: it is looked for once an hour, and made again as long as the
+// source has the image; then it is said to be missing.
+func TestADeletedCopyIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.newMirror()
+	first := w.push("base:1", "base one")
+	base := w.followed("base", "base:1")
+	base.Spec.Mirror = m.mirrorOf("kept/base")
+	w.create(base)
+	w.start(0)
+	copied := w.waitReady("base", v1alpha1.ReasonUpToDate).Status.Current.Mirror
+	kept, _ := m.kept(t, copied)
+	remove := func() {
+		t.Helper()
+		if err := remote.Delete(kept); err != nil {
+			t.Fatal(err)
+		}
+		w.move(2 * time.Hour)
+	}
+	remove()
+	w.waitFor("base", "copied again", func(*v1alpha1.ImageLineage) bool { return m.has(t, copied) })
+
+	w.untag("base@" + string(first))
+	remove()
+	missing := func(l *v1alpha1.ImageLineage) bool {
+		is := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionImageMissing)
+		return is != nil && is.Reason == v1alpha1.ReasonDigestGone && strings.Contains(is.Message, m.host+"/kept/base")
+	}
+	w.waitFor("base", "missing", func(l *v1alpha1.ImageLineage) bool {
+		if missing(l) {
+			return true
+		}
+		w.move(5 * time.Minute) // both registries have to say so twice
+		return false
+	})
+	w.push("base:again", "base one")
+	w.move(2 * time.Hour)
+	w.waitFor("base", "there again", func(l *v1alpha1.ImageLineage) bool { return !missing(l) && m.has(t, copied) })
 }

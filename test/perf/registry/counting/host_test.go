@@ -24,7 +24,7 @@ func TestHost(t *testing.T) {
 	first := seen{counting.Ping: {401}, counting.Token: {200}, counting.ManifestHead: {200}}
 	tests := map[string]struct {
 		// before happens after the tag was asked for once, and before it is again.
-		before func(*counting.Host, *clocktesting.FakePassiveClock)
+		before func(*counting.Host, *clocktesting.FakeClock)
 		want   seen
 		// patience with the second answer; a minute by default.
 		patience  time.Duration
@@ -32,32 +32,32 @@ func TestHost(t *testing.T) {
 		wantMoved bool
 	}{
 		"a token is good for the next question": {
-			before: func(*counting.Host, *clocktesting.FakePassiveClock) {},
+			before: func(*counting.Host, *clocktesting.FakeClock) {},
 			want:   seen{counting.Ping: {401}, counting.Token: {200}, counting.ManifestHead: {200, 200}},
 		},
 		"a token is renewed before it ends": {
-			before: func(_ *counting.Host, clock *clocktesting.FakePassiveClock) {
+			before: func(_ *counting.Host, clock *clocktesting.FakeClock) {
 				clock.SetTime(clock.Now().Add(counting.TokenLife))
 			},
 			want: seen{counting.Ping: {401, 401}, counting.Token: {200, 200}, counting.ManifestHead: {200, 200}},
 		},
 		"a tag that moved shows another digest": {
-			before:    func(host *counting.Host, _ *clocktesting.FakePassiveClock) { host.Move() },
+			before:    func(host *counting.Host, _ *clocktesting.FakeClock) { host.Move() },
 			want:      seen{counting.Ping: {401}, counting.Token: {200}, counting.ManifestHead: {200, 200}},
 			wantMoved: true,
 		},
 		"a limit refuses everything": {
-			before:    func(host *counting.Host, _ *clocktesting.FakePassiveClock) { host.Limit(30 * time.Second) },
+			before:    func(host *counting.Host, _ *clocktesting.FakeClock) { host.Limit(30 * time.Second) },
 			want:      seen{counting.Ping: {401}, counting.Token: {200}, counting.ManifestHead: {200, 429}},
 			wantClass: registry.RateLimited,
 		},
 		"a registry that hangs answers nothing": {
-			before:   func(host *counting.Host, _ *clocktesting.FakePassiveClock) { host.Hang() },
+			before:   func(host *counting.Host, _ *clocktesting.FakeClock) { host.Hang() },
 			want:     seen{counting.Ping: {401}, counting.Token: {200}, counting.ManifestHead: {200, 0}},
 			patience: 100 * time.Millisecond, wantClass: registry.Unavailable,
 		},
 		"and answers again": {
-			before: func(host *counting.Host, _ *clocktesting.FakePassiveClock) {
+			before: func(host *counting.Host, _ *clocktesting.FakeClock) {
 				host.Hang()
 				host.Limit(30 * time.Second)
 				host.Answer()
@@ -99,13 +99,13 @@ func TestHost(t *testing.T) {
 }
 
 // listen starts a host on a real port, with a clock that stands still.
-func listen(t *testing.T) (*counting.Host, *clocktesting.FakePassiveClock) {
+func listen(t *testing.T) (*counting.Host, *clocktesting.FakeClock) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	clock := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	host := counting.Serve(listener, listener.Addr().String(), clock)
 	t.Cleanup(func() {
 		if err := host.Close(); err != nil {
