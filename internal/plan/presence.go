@@ -39,7 +39,10 @@ func LookFor(s Snapshot) []v1alpha1.Digest {
 		}
 	}
 	for _, r := range s.revisionsInUse() {
-		add(r.Digest)
+		// Before the tag has told, as after a restart, it most likely shows current.
+		if s.Observation.Answered() || r.Digest != s.Lineage.Status.Current.Digest {
+			add(r.Digest)
+		}
 	}
 	return wanted
 }

@@ -35,7 +35,8 @@ func TestLookFor(t *testing.T) {
 	}{
 		"the tag shows current, and workloads run it": {[]func(*Snapshot){held("web", x)}, nil},
 		"the tag shows something else":                {[]func(*Snapshot){func(s *Snapshot) { s.Observation.Digest = y }}, []v1alpha1.Digest{x}},
-		"nobody knows what the tag shows":             {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{x}},
+		"the tag has not told yet what it shows":      {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, nil},
+		"nor has it, and a workload is behind":        {[]func(*Snapshot){kept(0, y), held("old", y), func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{y}},
 		"a workload runs an older revision":           {[]func(*Snapshot){kept(0, y), held("old", y)}, []v1alpha1.Digest{y}},
 		"a child is built from an older revision":     {[]func(*Snapshot){kept(0, y), func(s *Snapshot) { s.ChildrenUse = []v1alpha1.Digest{y} }}, []v1alpha1.Digest{y}},
 		"an older revision that nobody uses":          {[]func(*Snapshot){kept(0, y)}, nil},
