@@ -47,11 +47,13 @@ func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 	}
 	claimant := plan.Claimant{
 		Name: l.Name, Reference: ref, Tags: tags, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
-		Mirror: plan.MirrorOf(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
+		Mirror: plan.MirrorOf(l), Mirrors: plan.Mirrors(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
 		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
 	}
 	if l.Status.Current != nil {
-		claimant.Current = &l.Status.Current.Revision
+		current := l.Status.Current.Revision
+		current.Mirror = plan.CopyOf(l, current)
+		claimant.Current = &current
 	}
 	return claimant, true
 }

@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -31,17 +33,32 @@ func CopyOf(l *v1alpha1.ImageLineage, r v1alpha1.Revision) string {
 	return r.Mirror
 }
 
+// Mirrors are the repositories in which copies of a lineage's revisions are: that of
+// spec.mirror, and those before it, which workloads may still name.
+func Mirrors(l *v1alpha1.ImageLineage) []string {
+	var out []string
+	if mirror := MirrorOf(l); !mirror.IsZero() {
+		out = append(out, mirror.Repository)
+	}
+	for _, r := range l.Status.History {
+		if r.Mirror == "" {
+			continue
+		}
+		if copied, err := reference.Parse(r.Mirror); err == nil && !slices.Contains(out, copied.Repository) {
+			out = append(out, copied.Repository)
+		}
+	}
+	return out
+}
+
 // Repositories are those in which the images of a lineage are: its own and its
-// mirror's.
+// mirrors'.
 func Repositories(l *v1alpha1.ImageLineage) []string {
 	var out []string
 	if ref, err := ReferenceOf(l); err == nil {
 		out = append(out, ref.Repository)
 	}
-	if mirror := MirrorOf(l); !mirror.IsZero() {
-		out = append(out, mirror.Repository)
-	}
-	return out
+	return append(out, Mirrors(l)...)
 }
 
 // mirror has the current image copied that is not in the mirror yet. It is current
@@ -55,6 +72,12 @@ func (d *decision) mirror() bool {
 		return false
 	}
 	d.plan.Step = Mirror{Revision: *current}
+	if current.Mirror != "" {
+		// What names the copy in the mirror before is found by the revision that tells of it.
+		moved := *current
+		moved.Revision = lastRevision(d.Lineage) + 1
+		d.plan.Step = Accept{Revision: moved, Reason: v1alpha1.ReasonFollowed, Mirror: true, Candidates: d.plan.Candidates}
+	}
 	d.busy(v1alpha1.ReasonMirroring, "%s is being copied to %s", reference.ShortDigest(string(current.Digest)), mirror.Repository)
 	return true
 }

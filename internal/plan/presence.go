@@ -59,8 +59,9 @@ func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 	var inUse []v1alpha1.Revision
 	for _, r := range append([]v1alpha1.Revision{current.Revision}, s.Lineage.Status.History...) {
 		known := slices.ContainsFunc(inUse, func(other v1alpha1.Revision) bool { return other.Digest == r.Digest })
-		wanted := r.Digest == current.Digest || slices.Contains(s.ChildrenUse, r.Digest)
-		if !known && (pulled[r.Digest] || wanted && r.Mirror == "") {
+		built := r.Mirror == "" && slices.Contains(s.ChildrenUse, r.Digest)
+		wanted := r.Digest == current.Digest && CopyOf(s.Lineage, r) == ""
+		if !known && (pulled[r.Digest] || built || wanted) {
 			inUse = append(inUse, r)
 		}
 	}

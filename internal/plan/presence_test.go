@@ -44,6 +44,10 @@ func TestLookFor(t *testing.T) {
 			s.Lineage.Status.History[1].Mirror = "registry.example.com/mirror/web:y@" + string(y)
 			s.ChildrenUse = []v1alpha1.Digest{y}
 		}}, nil},
+		"current is in a former mirror only": {[]func(*Snapshot){func(s *Snapshot) {
+			s.Lineage.Status.Current.Mirror = "registry.example.com/former/web:x@" + string(x)
+			s.Observation.Digest = y
+		}}, []v1alpha1.Digest{x}},
 		"a workload runs an image that is none of our kept": {[]func(*Snapshot){held("other", y)}, nil},
 	}
 	for name, tt := range tests {

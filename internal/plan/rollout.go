@@ -25,6 +25,9 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 			continue
 		}
 		to := claim.by.target(claim.ref)
+		if to == "" {
+			continue
+		}
 		changes = append(changes, ImageChange{Container: c, To: to, Memory: Remembered{
 			Lineage: claim.by.Name, From: c.Image, To: to,
 			Revision: claim.by.Current.Revision, Healthy: w.Health == Healthy,
@@ -34,9 +37,11 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 }
 
 // target is what a container of the lineage is moved to. It keeps its repository,
-// unless workloads are to use the mirror.
+// unless workloads are to use the mirror. One that names a copy moves to a copy: to
+// nothing, while that is being made.
 func (c Claimant) target(from reference.Reference) string {
-	if c.Current.Mirror != "" && (c.UseMirror || from.Repository == c.Mirror.Repository) {
+	copied := from.Repository != c.Reference.Repository
+	if !c.Mirror.IsZero() && (copied || c.UseMirror && c.Current.Mirror != "") {
 		return c.Current.Mirror
 	}
 	if c.Tags == nil {
@@ -45,7 +50,8 @@ func (c Claimant) target(from reference.Reference) string {
 	return c.Reference.WithTag(c.Current.Tag).TaggedPinned(string(c.Current.Digest))
 }
 
-// elsewhere is true for the original of a copy that workloads are to use.
+// elsewhere is true for the original of a copy that workloads are to use, and for a
+// copy in a former mirror.
 func (c Claimant) elsewhere(ref reference.Reference) bool {
 	return c.UseMirror && c.Current.Mirror != "" && ref.Repository != c.Mirror.Repository
 }
@@ -81,8 +87,8 @@ func claimOf(c Container, claimants []Claimant) claim {
 	var matching, sharing []*Claimant
 	for i := range claimants {
 		candidate := &claimants[i]
-		mirrored := candidate.Mirror.Repository == ref.Repository
-		if candidate.Reference.Repository != ref.Repository && !mirrored {
+		mirrored := candidate.Reference.Repository != ref.Repository
+		if mirrored && !slices.Contains(candidate.Mirrors, ref.Repository) {
 			continue
 		}
 		sharing = append(sharing, candidate)

@@ -359,13 +359,17 @@ type Claimant struct {
 	Reference reference.Reference
 	// Tags are those that the lineage claims; nil where that is the reference's own.
 	Tags *TagRule
-	// Mirror is the repository of the copies; zero without one.
+	// Mirror is the repository of spec.mirror; zero without one.
 	Mirror reference.Reference
+	// Mirrors are the repositories in which copies of its revisions are; that one
+	// among them.
+	Mirrors []string
 	// UseMirror is true where workloads are moved to the copies.
 	UseMirror bool
 	// Acts is true where its rollout mode is Patch and it is not suspended.
 	Acts bool
-	// Current revision; nil while there is none.
+	// Current revision, with a copy only where that is in Mirror; nil while there is
+	// none.
 	Current *v1alpha1.Revision
 	// History, newest first, current among it.
 	History []v1alpha1.Revision

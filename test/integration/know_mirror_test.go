@@ -203,4 +203,22 @@ func TestAMirrorThatIsDeclaredLater(t *testing.T) {
 	})
 	w.move(time.Minute)
 	w.wantRuns("app", 2)
+
+	// Another mirror: what names the copy in the former one is found, and moved.
+	w.edit("base", func(l *v1alpha1.ImageLineage) { l.Spec.Mirror = m.mirrorOf("other/base") })
+	w.waitFor("base", "pulled from the other mirror", func(l *v1alpha1.ImageLineage) bool {
+		return m.isCopy(w.imageOf("tool"), "other/base", second) && l.Status.Rollout.Summary == "1/1" && ready(l) == v1alpha1.ReasonUpToDate
+	})
+	// None: with the next digest it moves to the original.
+	w.edit("base", func(l *v1alpha1.ImageLineage) { l.Spec.Mirror, l.Spec.Rollout.UseMirror = nil, false })
+	w.waitFor("base", "counted", func(l *v1alpha1.ImageLineage) bool {
+		return l.Status.ObservedGeneration == l.Generation && l.Status.Rollout != nil && l.Status.Rollout.Summary == "1/1"
+	})
+	third := w.moveBase("base three")
+	w.waitAllCurrent("base", third)
+	if got, want := w.imageOf("tool"), w.image("base:1@"+string(third)); got != want {
+		t.Errorf("the workload has %s, want %s", got, want)
+	}
+	w.waitKnown("app", third)
+	w.wantRuns("app", 3)
 }
