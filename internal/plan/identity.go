@@ -3,7 +3,11 @@
 
 package plan
 
-import "github.com/imagelineage/imagelineage/api/v1alpha1"
+import (
+	"slices"
+
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
+)
 
 // ChangeOn is what counts as a change of a lineage's image, and of the images that
 // it names as parents.
@@ -21,11 +25,18 @@ func IdentityOf(digest v1alpha1.Digest) []v1alpha1.Identity {
 
 // identitiesOf are the identities of a digest, of which one more may be known.
 func identitiesOf(digest v1alpha1.Digest, more v1alpha1.Identity) []v1alpha1.Identity {
-	known := IdentityOf(digest)
-	if more.Kind != "" && more.Kind != v1alpha1.IdentityIndex {
-		known = append(known, more)
+	return WithIdentity(IdentityOf(digest), more)
+}
+
+// WithIdentity are the identities that are known, with another one in place of that of
+// its kind; with none more where it has no kind.
+func WithIdentity(known []v1alpha1.Identity, more v1alpha1.Identity) []v1alpha1.Identity {
+	all := slices.Clone(known)
+	if more.Kind == "" || more.Kind == v1alpha1.IdentityIndex {
+		return all
 	}
-	return known
+	all = slices.DeleteFunc(all, func(k v1alpha1.Identity) bool { return k.Kind == more.Kind })
+	return append(all, more)
 }
 
 // Counting is the identity of a kind; that of the digest where there is none of

@@ -108,3 +108,33 @@ func TestNobodyRestartsForALabel(t *testing.T) {
 		}
 	}
 }
+
+// TestADigestKeepsItsIdentity: one that is known is not described again, and what is
+// known of it is not forgotten under another tag.
+func TestADigestKeepsItsIdentity(t *testing.T) {
+	tests := map[string]struct {
+		told v1alpha1.Identity
+		want []v1alpha1.Identity
+	}{
+		"nothing is told anew": {v1alpha1.Identity{}, append(IdentityOf(x), content("1"))},
+		"what is told counts":  {content("2"), append(IdentityOf(x), content("2"))},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Compute(mirroring("", func(s *Snapshot) {
+				s.Lineage.Spec.Mirror, s.Tag = nil, "12.5"
+				r := &s.Lineage.Status.History[0]
+				r.Tag, r.Identities = "12.4", append(IdentityOf(x), content("1"))
+				s.Lineage.Status.Current.Revision = *r
+				s.Observation.Identity = tt.told
+			}))
+			step, ok := got.Step.(Accept)
+			if !ok {
+				t.Fatalf("step %+v, want the same digest accepted under another tag", got.Step)
+			}
+			if diff := cmp.Diff(tt.want, step.Revision.Identities); diff != "" {
+				t.Errorf("identities (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -135,6 +135,10 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		Origin:     v1alpha1.OriginFollowed,
 		Accepted:   metav1.NewMicroTime(d.Now),
 	}
+	if known != nil {
+		// Of a digest that is known its identity is not asked for again.
+		revision.Identities = WithIdentity(known.Identities, f.Identity)
+	}
 	reason := v1alpha1.ReasonFollowed
 	own := d.runThatMade(revision.Digest)
 	switch {
