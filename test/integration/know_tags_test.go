@@ -83,6 +83,11 @@ var _ = register(map[string]driver{
 	"none of a repository's tags counts": {
 		arrange: func(w *world) { w.push("app:15.3", "app 15.3") },
 		cause:   func(w *world) { w.create(w.chosen(subject, subject, v1alpha1.TagPolicy{SemVer: "16.x"})) },
+		lasts: func(w *world) {
+			if l := w.lineage(subject); l.Status.Current != nil {
+				w.t.Errorf("it has an image all the same: %s", describe(l))
+			}
+		},
 		cure:    func(w *world) { w.push("app:16.1", "app 16.1"); w.move(checkedAgain) },
 		ends:    func(w *world) { w.waitChosen(subject, "16.1", w.shows("app:16.1")) },
 	},
@@ -142,6 +147,20 @@ func TestAPolicyChoosesTheTag(t *testing.T) {
 	}
 	if got := w.imageOf("major"); got != w.image("db:16.1") || w.generationOf("major") != 1 {
 		t.Errorf("another major version was moved to %s", got)
+	}
+
+	// Where none counts any more, what is current stays.
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "17.x" })
+	w.waitFor("db", "told that none counts", func(l *v1alpha1.ImageLineage) bool { return ready(l) == v1alpha1.ReasonTagAbsent })
+	listed := w.lists("db")
+	w.check("db")
+	if err := eventually(t.Context(), func(context.Context) (bool, error) { return w.lists("db") > listed, nil }); err != nil {
+		t.Fatal("the list was not read again")
+	}
+	third := w.push("db:17.1", "db 17.1")
+	w.check("db")
+	if l := w.waitChosen("db", "17.1", third); l.Status.Current.Revision.Revision != 3 {
+		t.Errorf("something was current in between: %s", describe(l))
 	}
 }
 
