@@ -46,8 +46,8 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	}
 	s.Reference = ref
 	if s.Tags, err = plan.TagRuleOf(l); err != nil {
+		// The rest is gathered all the same: what the status tells of it is not forgotten.
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
-		return s, nil
 	}
 
 	if err := r.gatherGraph(ctx, s); err != nil {

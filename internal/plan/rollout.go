@@ -44,7 +44,7 @@ func (c Claimant) target(from reference.Reference) string {
 	if !c.Mirror.IsZero() && (copied || c.UseMirror && c.Current.Mirror != "") {
 		return c.Current.Mirror
 	}
-	if c.Tags == nil {
+	if c.Reference.Tag != "" {
 		return c.Reference.TaggedPinned(string(c.Current.Digest))
 	}
 	return c.Reference.WithTag(c.Current.Tag).TaggedPinned(string(c.Current.Digest))
@@ -57,12 +57,16 @@ func (c Claimant) elsewhere(ref reference.Reference) bool {
 }
 
 // claims is true for the lineage's own tag, or every one of those that spec.tags
-// chooses from.
+// chooses from. Where that cannot be read, what it chose before is still the lineage's.
 func (c Claimant) claims(tag string) bool {
-	if c.Tags == nil {
+	switch {
+	case c.Tags != nil:
+		return c.Tags.Claims(tag)
+	case c.Reference.Tag != "":
 		return c.Reference.Tag == tag
+	default:
+		return slices.ContainsFunc(c.History, func(r v1alpha1.Revision) bool { return r.Tag == tag })
 	}
-	return c.Tags.Claims(tag)
 }
 
 // claim is which lineage a container runs.

@@ -355,9 +355,10 @@ type Remembered struct {
 type Claimant struct {
 	// Name of the lineage.
 	Name string
-	// Reference is its canonical repository:tag.
+	// Reference is its canonical repository:tag; without a tag where spec.tags chooses.
 	Reference reference.Reference
-	// Tags are those that the lineage claims; nil where that is the reference's own.
+	// Tags are those that the lineage claims; nil where that is the reference's own, and
+	// where spec.tags cannot be read.
 	Tags *TagRule
 	// Mirror is the repository of spec.mirror; zero without one.
 	Mirror reference.Reference
@@ -366,7 +367,8 @@ type Claimant struct {
 	Mirrors []string
 	// UseMirror is true where workloads are moved to the copies.
 	UseMirror bool
-	// Acts is true where its rollout mode is Patch and it is not suspended.
+	// Acts is true where its rollout mode is Patch, it is not suspended, and its tags can
+	// be read.
 	Acts bool
 	// Current revision, with a copy only where that is in Mirror; nil while there is
 	// none.

@@ -66,3 +66,32 @@ func TestClaimedTags(t *testing.T) {
 		})
 	}
 }
+
+// TestTagsThatCannotBeRead: the lineage moves nothing, and what it chose before is not
+// moved by another one that claims it as well.
+func TestTagsThatCannotBeRead(t *testing.T) {
+	postgres := reference.Reference{Repository: "docker.io/library/postgres"}
+	revision := v1alpha1.Revision{Revision: 1, Digest: y, Tag: "15.4", Identities: IdentityOf(y)}
+	newer := v1alpha1.Revision{Revision: 1, Digest: x, Identities: IdentityOf(x)}
+	mistaken := Claimant{Name: "postgres-15", Reference: postgres, Current: &revision, History: []v1alpha1.Revision{revision}}
+	other := func(tag string) Claimant {
+		return Claimant{Name: "postgres", Reference: postgres.WithTag(tag), Acts: true, Current: &newer, History: []v1alpha1.Revision{newer, revision}}
+	}
+	tests := map[string]struct {
+		image string
+		other Claimant
+		want  bool
+	}{
+		"a tag that it chose stays contested":       {"postgres:15.4@" + string(y), other("15.4"), false},
+		"one that it never chose is somebody's":     {"postgres:16.1@" + string(y), other("16.1"), true},
+		"it does not move what it claims by itself": {"postgres:15.4@" + string(x), other("16.1"), false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := Workload{Kind: "StatefulSet", Name: "db", Health: Healthy, Containers: []Container{{Name: "db", Image: tt.image}}}
+			if got := Roll(w, []Claimant{tt.other, mistaken}); (len(got) > 0) != tt.want {
+				t.Errorf("changes %+v, want some: %t", got, tt.want)
+			}
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -88,8 +89,8 @@ var _ = register(map[string]driver{
 				w.t.Errorf("it has an image all the same: %s", describe(l))
 			}
 		},
-		cure:    func(w *world) { w.push("app:16.1", "app 16.1"); w.move(checkedAgain) },
-		ends:    func(w *world) { w.waitChosen(subject, "16.1", w.shows("app:16.1")) },
+		cure: func(w *world) { w.push("app:16.1", "app 16.1"); w.move(checkedAgain) },
+		ends: func(w *world) { w.waitChosen(subject, "16.1", w.shows("app:16.1")) },
 	},
 	"a tag that a policy has chosen drops out of the list: no lower one is taken": {
 		arrange: func(w *world) {
@@ -162,6 +163,37 @@ func TestAPolicyChoosesTheTag(t *testing.T) {
 	if l := w.waitChosen("db", "17.1", third); l.Status.Current.Revision.Revision != 3 {
 		t.Errorf("something was current in between: %s", describe(l))
 	}
+}
+
+// TestATypingMistakeForgetsNothing: a policy that cannot be read is said, and all that is
+// known of the lineage stays.
+func TestATypingMistakeForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	baseline := w.push("base:1", "base one")
+	first := w.push("db:15.3", "db 15.3")
+	l := w.tracked("db", "db", "base")
+	l.Spec.Tags = &v1alpha1.TagPolicy{SemVer: "15.x"}
+	w.create(w.followed("base", "base:1"), l, w.tracked("child", "child:1", "db"), w.deployment("old", "db:15.3"))
+	w.start(0)
+	w.waitFor("db", "on its first tag", func(l *v1alpha1.ImageLineage) bool {
+		return current(l) == first && ready(l) == v1alpha1.ReasonBuiltFromUnknown
+	})
+	w.moveBase("base two")
+	before := w.waitReady("db", v1alpha1.ReasonOutdatedUpstream).Status
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "fifteen" })
+	after := w.waitReady("db", v1alpha1.ReasonInvalidSpec).Status
+	if before.From[0].Baseline != baseline || before.Role != v1alpha1.RoleIntermediary || before.OutdatedSince == nil || before.Rollout == nil {
+		t.Fatalf("not as arranged: %+v", before)
+	}
+	for _, s := range []*v1alpha1.ImageLineageStatus{&before, &after} {
+		s.ObservedGeneration, s.Conditions = 0, nil
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("status before and after the mistake (-want +got):\n%s", diff)
+	}
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "15.x" })
+	w.waitReady("db", v1alpha1.ReasonOutdatedUpstream)
 }
 
 // TestATagThatIsGoneIsNotReplacedByALowerOne: neither the list nor the registry has it.
