@@ -69,6 +69,12 @@ func (c Claimant) claims(tag string) bool {
 	}
 }
 
+// isAhead is true for a tag above current's. The tags of copies are the operator's own,
+// and may look like higher ones.
+func (c Claimant) isAhead(ref reference.Reference) bool {
+	return c.Tags != nil && ref.Repository == c.Reference.Repository && c.Tags.Higher(ref.Tag, c.Current.Tag)
+}
+
 // claim is which lineage a container runs.
 type claim struct {
 	// by is the lineage; nil where none, or more than one, has a claim.
@@ -154,7 +160,7 @@ func assess(w Workload, c Container, claim claim) containerState {
 		return containerDrifted
 	case digest == current.Digest:
 		return containerCurrent
-	case claim.by.Tags != nil && claim.by.Tags.Higher(claim.ref.Tag, current.Tag):
+	case claim.by.isAhead(claim.ref):
 		return containerForeign // never to a lower tag
 	case digest == "":
 		return assessPlainTag(w, c, claim.ref, *claim.by)

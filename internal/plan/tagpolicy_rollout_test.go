@@ -95,3 +95,26 @@ func TestTagsThatCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// TestCopiesOfChosenTags: the tag of a copy is no higher tag, however open the pattern.
+func TestCopiesOfChosenTags(t *testing.T) {
+	debian := reference.Reference{Repository: "docker.io/library/debian"}
+	mirror := reference.Reference{Repository: "registry.example.com/mirror/debian"}
+	in := func(d v1alpha1.Digest) string {
+		return mirror.WithTag("bookworm-20240201-" + reference.ShortDigest(string(d))).TaggedPinned(string(d))
+	}
+	rule, err := TagRuleOf(choosing(v1alpha1.TagPolicy{Pattern: "bookworm-.*", Order: v1alpha1.TagsAlphabetical}, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := v1alpha1.Revision{Revision: 1, Digest: x, Tag: "bookworm-20240201", Mirror: in(x), Identities: IdentityOf(x)}
+	current := v1alpha1.Revision{Revision: 2, Digest: y, Tag: "bookworm-20240201", Mirror: in(y), Identities: IdentityOf(y)}
+	claimants := []Claimant{{
+		Name: "debian", Reference: debian, Tags: rule, Mirror: mirror, Mirrors: []string{mirror.Repository}, Acts: true,
+		Current: &current, History: []v1alpha1.Revision{current, older},
+	}}
+	w := Workload{Kind: "Deployment", Name: "tool", Health: Healthy, Containers: []Container{{Name: "tool", Image: in(x)}}}
+	if got := Roll(w, claimants); len(got) != 1 || got[0].To != in(y) {
+		t.Errorf("changes %+v, want one to %s", got, in(y))
+	}
+}
