@@ -120,6 +120,8 @@ type Parent struct {
 	Use v1alpha1.ParentUse
 	// Reference is the parent's canonical repository:tag; zero where unknown.
 	Reference reference.Reference
+	// Mirrors are the repositories in which copies of its images are.
+	Mirrors []string
 	// Current is the parent's accepted image; nil while it has none.
 	Current *ParentCurrent
 	// Observed is what an implicit parent's tag shows; empty for a lineageRef.

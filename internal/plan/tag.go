@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -224,7 +225,7 @@ func (d *decision) root(r v1alpha1.Revision) v1alpha1.Root {
 }
 
 // proven is what an image's own annotation proves of its base: it names the
-// parent's repository and a digest that the parent is known to have had. A
+// parent's repository, or that of its copies, and a digest that the parent is known to have had. A
 // digest that nobody knows proves nothing, since it may be that of one platform.
 func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1alpha1.Root) {
 	named, err := reference.Parse(base.Name)
@@ -232,7 +233,7 @@ func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1al
 		return nil, nil
 	}
 	for _, p := range parents {
-		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository {
+		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository && !slices.Contains(p.Mirrors, named.Repository) {
 			continue
 		}
 		built := v1alpha1.BuiltFrom{Name: p.Name, Reference: p.Reference.Name(), Digest: base.Digest}

@@ -169,6 +169,23 @@ func TestChildrenAreBuiltOnTheMirror(t *testing.T) {
 	}
 }
 
+// TestAnImageThatSaysItIsBuiltOnTheMirror: its annotations prove its base.
+func TestAnImageThatSaysItIsBuiltOnTheMirror(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.newMirror()
+	first := w.push("base:1", "base one")
+	base := w.followed("base", "base:1")
+	base.Spec.Mirror = m.mirrorOf("kept/base")
+	w.push("app:1", "app one", string(base.Spec.Mirror.Image), string(first))
+	w.create(base, w.tracked("app", "app:1", "base"))
+	w.start(0)
+	l := w.waitReady("app", v1alpha1.ReasonUpToDate)
+	if from := l.Status.Current.BuiltFrom; len(from) != 1 || from[0].Digest != first {
+		t.Errorf("built from %+v, want %s", from, first)
+	}
+}
+
 // TestAMirrorThatIsDeclaredLater: what is current is copied, and moves nothing.
 func TestAMirrorThatIsDeclaredLater(t *testing.T) {
 	t.Parallel()
