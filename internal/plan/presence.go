@@ -72,7 +72,7 @@ func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 // said so twice.
 func (d *decision) lookForMissing() {
 	if len(d.Presence) > 0 {
-		// Nobody tells a parent that its child has moved on, and needs a digest no more.
+		// Who names the image only, and not the lineage, does not tell it of moving on.
 		d.again(presenceAgain)
 	}
 	var gone []string
