@@ -287,6 +287,12 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"another mirror that would be written with a pull secret": {
 			rights: []rbacv1.PolicyRule{getPushSecret}, before: all(withPullSecret, withMirror), change: withOtherMirror, want: noPullSecret,
 		},
+		"other tags that would be copied with a secret": {
+			before: all(choosing("1.x"), withMirror), change: choosing("2.x"), want: noMirrorSecret,
+		},
+		"other tags that would be copied, with that right": {
+			rights: []rbacv1.PolicyRule{getPushSecret}, before: all(choosing("1.x"), withMirror), change: choosing("2.x"),
+		},
 		"taking a mirror out": {before: withMirror, change: func(l *v1alpha1.ImageLineage) { l.Spec.Mirror = nil }},
 		"other tags that would be rolled out": {
 			before: all(choosing("1.x"), withRollout), change: choosing("2.x"), want: noDeployments,
