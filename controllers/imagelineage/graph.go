@@ -194,7 +194,7 @@ func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLi
 	if current := l.Status.Current; current != nil {
 		parent.Current = &plan.ParentCurrent{
 			Digest: current.Digest, Identity: plan.Counting(plan.ChangeOn(l), current.Digest, current.Identities),
-			Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: plan.CopyOf(l, current.Revision),
+			Identities: current.Identities, Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: plan.CopyOf(l, current.Revision),
 		}
 	}
 	return nil

@@ -139,6 +139,8 @@ type ParentCurrent struct {
 	Digest v1alpha1.Digest
 	// Identity of that digest that counts; what is compared.
 	Identity v1alpha1.Identity
+	// Identities are all that are known of it.
+	Identities []v1alpha1.Identity
 	// Accepted is when the parent's digest became current.
 	Accepted time.Time
 	// Roots of that image; of a root itself, the root.
