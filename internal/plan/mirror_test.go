@@ -165,3 +165,17 @@ func TestMirrors(t *testing.T) {
 		t.Errorf("repositories (-want +got):\n%s", diff)
 	}
 }
+
+// TestAMirrorThatIsNone is said, whether anything is to be copied or not.
+func TestAMirrorThatIsNone(t *testing.T) {
+	for name, shown := range map[string]v1alpha1.Digest{"the tag shows current": x, "the tag shows a new digest": y} {
+		t.Run(name, func(t *testing.T) {
+			got := Compute(mirroring("", func(s *Snapshot) {
+				s.Lineage.Spec.Mirror.Image, s.Observation.Digest = "mirror/Debian", shown
+			}))
+			if got.Problem == nil || got.Problem.Reason != v1alpha1.ReasonInvalidSpec {
+				t.Errorf("problem %+v, want %s", got.Problem, v1alpha1.ReasonInvalidSpec)
+			}
+		})
+	}
+}

@@ -284,6 +284,12 @@ func (s Snapshot) problem() *Problem {
 	if s.Problem != nil {
 		return s.Problem
 	}
+	if s.Lineage.Spec.Mirror != nil && MirrorOf(s.Lineage).IsZero() {
+		return &Problem{
+			Reason:  v1alpha1.ReasonInvalidSpec,
+			Message: "spec.mirror.image: it is no repository; write one such as registry.example.com/mirror/debian",
+		}
+	}
 	for _, p := range s.Parents {
 		if p.Problem != nil {
 			return &Problem{
