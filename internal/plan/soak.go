@@ -68,11 +68,7 @@ func (d *decision) takeMatured() bool {
 		if d.matures(candidate) > 0 {
 			continue
 		}
-		shown := d.Observation.Answered() && d.Observation.Digest == candidate.Digest
-		there := d.Observation
-		if !shown {
-			there = d.Presence[candidate.Digest]
-		}
+		there := d.told(candidate.Digest)
 		gone := there.Answered() && there.Absent
 		switch {
 		case there != nil && there.Failure != nil && (!there.Answered() || gone && there.Repeats < settledRepeats):
@@ -97,6 +93,14 @@ func (d *decision) takeMatured() bool {
 	}
 	d.waitForAge()
 	return false
+}
+
+// told is what the registry says of a digest: by the tag that shows it, or by itself.
+func (d *decision) told(digest v1alpha1.Digest) *Observation {
+	if d.Observation.Answered() && d.Observation.Digest == digest {
+		return d.Observation
+	}
+	return d.Presence[digest]
 }
 
 // notLookedUp tells of a candidate that is old enough, and of which the registry does not

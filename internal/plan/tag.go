@@ -124,6 +124,15 @@ type found struct {
 	Base     BaseAnnotation
 }
 
+// identities are what is told of the digest beside what is known: where that is enough,
+// it is not asked for again.
+func (f found) identities(known *v1alpha1.Revision) []v1alpha1.Identity {
+	if known == nil || len(known.Identities) == 0 {
+		return identitiesOf(f.Digest, f.Identity)
+	}
+	return WithIdentity(known.Identities, f.Identity)
+}
+
 // accept makes what a tag shows a revision. known is the kept revision with that
 // digest, if there is one.
 func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
@@ -131,14 +140,10 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		Revision:   lastRevision(d.Lineage) + 1,
 		Digest:     f.Digest,
 		Tag:        f.Tag,
-		Identities: identitiesOf(f.Digest, f.Identity),
+		Identities: f.identities(known),
 		Reference:  d.Reference.Pinned(string(f.Digest)),
 		Origin:     v1alpha1.OriginFollowed,
 		Accepted:   metav1.NewMicroTime(d.Now),
-	}
-	if known != nil {
-		// Of a digest that is known its identity is not asked for again.
-		revision.Identities = WithIdentity(known.Identities, f.Identity)
 	}
 	reason := v1alpha1.ReasonFollowed
 	own := d.runThatMade(revision.Digest)
