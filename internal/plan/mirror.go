@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"slices"
-
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -31,24 +29,6 @@ func CopyOf(l *v1alpha1.ImageLineage, r v1alpha1.Revision) string {
 		return ""
 	}
 	return r.Mirror
-}
-
-// Mirrors are the repositories in which copies of a lineage's revisions are: that of
-// spec.mirror, and those before it, which workloads may still name.
-func Mirrors(l *v1alpha1.ImageLineage) []string {
-	var out []string
-	if mirror := MirrorOf(l); !mirror.IsZero() {
-		out = append(out, mirror.Repository)
-	}
-	for _, r := range l.Status.History {
-		if r.Mirror == "" {
-			continue
-		}
-		if copied, err := reference.Parse(r.Mirror); err == nil && !slices.Contains(out, copied.Repository) {
-			out = append(out, copied.Repository)
-		}
-	}
-	return out
 }
 
 // Repositories are those in which the images of a lineage are: its own and its
