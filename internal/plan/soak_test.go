@@ -29,8 +29,8 @@ func TestACandidateThatCannotBeLookedUp(t *testing.T) {
 		"the older one is taken":                 {older: &Observation{Digest: y}, newer: refused(3, time.Hour), wantTaken: y, wantResolved: False},
 		"none can be looked up":                  {older: refused(3, time.Hour), newer: refused(3, time.Hour), wantResolved: False},
 		"none for more than a day":               {older: refused(99, 25*time.Hour), newer: refused(99, 25*time.Hour), wantResolved: False, wantBusy: true},
-		"gone for the first, and then it fails":  {older: &Observation{Digest: y}, newer: gone(refused(3, time.Hour)), wantTaken: y, wantResolved: False},
-		"there, and then the registry fails":     {older: nil, newer: there(z, refused(3, time.Hour)), wantTaken: z, wantResolved: True},
+		"gone for the first, and then it fails":  {older: &Observation{Digest: y}, newer: goneThen(refused(3, time.Hour)), wantTaken: y, wantResolved: False},
+		"there, and then the registry fails":     {older: nil, newer: shownThen(z, refused(3, time.Hour)), wantTaken: z, wantResolved: True},
 		"nobody has asked yet: it is waited for": {older: &Observation{Digest: y}, newer: nil, wantResolved: True},
 	}
 	for name, tt := range tests {
@@ -59,14 +59,14 @@ func TestACandidateThatCannotBeLookedUp(t *testing.T) {
 	}
 }
 
-// gone is an observation that was absent once before what it is.
-func gone(o *Observation) *Observation {
+// goneThen is an observation that was absent once before what it is.
+func goneThen(o *Observation) *Observation {
 	o.Absent, o.Repeats = true, 1
 	return o
 }
 
-// there is an observation that showed a digest before what it is.
-func there(digest v1alpha1.Digest, o *Observation) *Observation {
+// shownThen is an observation that showed a digest before what it is.
+func shownThen(digest v1alpha1.Digest, o *Observation) *Observation {
 	o.Digest, o.Repeats = digest, 1
 	return o
 }
