@@ -76,14 +76,17 @@ func (d *decision) lookForMissing() {
 		d.again(presenceAgain)
 	}
 	var gone []string
-	for _, r := range d.revisionsInUse() {
-		there := d.Presence[r.Digest]
+	for i, r := range d.revisionsInUse() {
+		there := d.told(r.Digest)
 		switch {
-		case !there.Answered() || !there.Absent || d.Observation.Answered() && d.Observation.Digest == r.Digest:
-		case there.Repeats < settledRepeats && there.Failure != nil:
-			// The poller's own retries ask again.
+		case !there.Answered():
+			d.plan.Unsure = d.plan.Unsure || i < maxLookFor
+		case !there.Absent:
 		case there.Repeats < settledRepeats:
-			d.plan.Recheck = append(d.plan.Recheck, r.Digest)
+			d.plan.Unsure = true
+			if there.Failure == nil { // else the poller's own retries ask again
+				d.plan.Recheck = append(d.plan.Recheck, r.Digest)
+			}
 		default:
 			gone = append(gone, fmt.Sprintf("%s (revision %d)%s", reference.ShortDigest(string(r.Digest)), r.Revision, d.usersOf(r.Digest)))
 		}

@@ -69,12 +69,13 @@ func TestMissing(t *testing.T) {
 		presence    Observation
 		wantRecheck bool
 		wantMissing bool
+		wantUnsure  bool
 	}{
 		"it is there":                             {presence: Observation{Digest: y, Repeats: 1}},
-		"it is gone for the first":                {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true},
-		"it is gone, and then the registry fails": {presence: Observation{Absent: true, Repeats: 1, Failure: &Failure{Count: 1}}},
+		"it is gone for the first":                {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true, wantUnsure: true},
+		"it is gone, and then the registry fails": {presence: Observation{Absent: true, Repeats: 1, Failure: &Failure{Count: 1}}, wantUnsure: true},
 		"it is gone again":                        {presence: Observation{Absent: true, Repeats: 2}, wantMissing: true},
-		"the registry has no answer":              {presence: Observation{Failure: &Failure{Count: 5}}},
+		"the registry has no answer":              {presence: Observation{Failure: &Failure{Count: 5}}, wantUnsure: true},
 		"the registry fails, and had":             {presence: Observation{Digest: y, Repeats: 3, Failure: &Failure{Count: 5}}},
 	}
 	for name, tt := range tests {
@@ -82,6 +83,9 @@ func TestMissing(t *testing.T) {
 			got := Compute(snapshot(kept(0, y), held("old", y), says(tt.presence)))
 			if (len(got.Recheck) > 0) != tt.wantRecheck || (got.Missing != "") != tt.wantMissing {
 				t.Errorf("recheck %v, missing %q", got.Recheck, got.Missing)
+			}
+			if got.Unsure != tt.wantUnsure {
+				t.Errorf("unsure %t, want %t", got.Unsure, tt.wantUnsure)
 			}
 			if tt.wantMissing && !strings.Contains(got.Missing, "deployment/old") {
 				t.Errorf("it does not say who uses it: %s", got.Missing)
