@@ -63,6 +63,7 @@ type ImageLineageList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.tags) || !self.image.matches('[^/:@]:[^/]*$')",message="spec.tags chooses the tag: write spec.image without one"
 // +kubebuilder:validation:XValidation:rule="!has(self.tags) || !has(self.build)",message="spec.tags is for images that somebody else builds: remove it, or spec.build"
 // +kubebuilder:validation:XValidation:rule="!has(self.mirror) || !has(self.from)",message="spec.mirror is for images that are followed: remove it, or spec.from"
+// +kubebuilder:validation:XValidation:rule="!has(self.mirror) || self.image != self.mirror.image && !self.image.startsWith(self.mirror.image + ':')",message="spec.mirror.image is the repository of spec.image: name another one to copy to"
 // +kubebuilder:validation:XValidation:rule="!has(self.rollout) || !has(self.rollout.useMirror) || !self.rollout.useMirror || has(self.mirror)",message="rollout.useMirror needs spec.mirror"
 // +kubebuilder:validation:XValidation:rule="!has(self.poll) || !has(self.poll.minAge) || !has(self.from)",message="poll.minAge is for images that are followed: remove it, or spec.from"
 type ImageLineageSpec struct {
@@ -448,7 +449,8 @@ type Rollout struct {
 	Mode RolloutMode `json:"mode"`
 
 	// useMirror has workloads pull from spec.mirror. Without it each keeps the
-	// repository that it names, the original or the mirror.
+	// repository that it names, the original or the mirror. One that names the plain
+	// tag, and whose pods run the current image, is moved with the next digest.
 	//
 	// +optional
 	UseMirror bool `json:"useMirror,omitempty"`

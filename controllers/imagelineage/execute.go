@@ -23,7 +23,11 @@ import (
 // outcome is stored, it is decided and done again with the same result.
 func (r *Reconciler) execute(ctx context.Context, s plan.Snapshot, p plan.Plan) (plan.Outcome, error) {
 	if p.Check {
-		r.Poller.Check(append(references(s), s.Reference)...)
+		refs := references(s)
+		if s.Tags != nil {
+			refs = append(refs, s.Reference) // the list of tags
+		}
+		r.Poller.Check(refs...)
 	}
 	for _, digest := range p.Recheck {
 		r.Poller.Check(s.Reference.WithDigest(string(digest)))

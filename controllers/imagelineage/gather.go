@@ -46,8 +46,8 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	}
 	s.Reference = ref
 	if s.Tags, err = plan.TagRuleOf(l); err != nil {
+		// The rest is gathered all the same: what the status tells of it is not forgotten.
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
-		return s, nil
 	}
 
 	if err := r.gatherGraph(ctx, s); err != nil {
@@ -92,7 +92,7 @@ func (r *Reconciler) gatherTags(s *plan.Snapshot) {
 		target.Known = known(*s, target)
 		targets = append(targets, target)
 	}
-	s.Observation = r.Poller.Latest(owner, s.Watched())
+	s.Observation = r.observe(s)
 	s.Presence = map[v1alpha1.Digest]*plan.Observation{}
 	for _, digest := range plan.LookFor(*s) {
 		target := base
@@ -104,8 +104,17 @@ func (r *Reconciler) gatherTags(s *plan.Snapshot) {
 	r.Poller.Follow(owner, targets)
 	if s.Observation == nil {
 		// Others may follow the same tag, and have its answer.
-		s.Observation = r.Poller.Latest(owner, s.Watched())
+		s.Observation = r.observe(s)
 	}
+}
+
+// observe is what the registry says of the tag; nil while none is chosen, since by the
+// name of the repository alone the poller knows its list of tags.
+func (r *Reconciler) observe(s *plan.Snapshot) *plan.Observation {
+	if s.Watched().Tag == "" {
+		return nil
+	}
+	return r.Poller.Latest(ownerOf(s.Lineage), s.Watched())
 }
 
 // detailOf is of what a lineage's identities are made.

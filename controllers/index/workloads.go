@@ -41,17 +41,19 @@ func Claimants(ctx context.Context, c client.Reader, namespace string, repositor
 
 func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
 	ref, err := plan.ReferenceOf(l)
-	tags, unusable := plan.TagRuleOf(l)
-	if err != nil || unusable != nil || !l.DeletionTimestamp.IsZero() {
+	if err != nil || !l.DeletionTimestamp.IsZero() {
 		return plan.Claimant{}, false
 	}
+	tags, unusable := plan.TagRuleOf(l)
 	claimant := plan.Claimant{
 		Name: l.Name, Reference: ref, Tags: tags, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
-		Mirror: plan.MirrorOf(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
-		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend,
+		Mirror: plan.MirrorOf(l), Mirrors: plan.Mirrors(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
+		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend && unusable == nil,
 	}
 	if l.Status.Current != nil {
-		claimant.Current = &l.Status.Current.Revision
+		current := l.Status.Current.Revision
+		current.Mirror = plan.CopyOf(l, current)
+		claimant.Current = &current
 	}
 	return claimant, true
 }

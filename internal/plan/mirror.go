@@ -35,16 +35,13 @@ func CopyOf(l *v1alpha1.ImageLineage, r v1alpha1.Revision) string {
 }
 
 // Repositories are those in which the images of a lineage are: its own and its
-// mirror's.
+// mirrors'.
 func Repositories(l *v1alpha1.ImageLineage) []string {
 	var out []string
 	if ref, err := ReferenceOf(l); err == nil {
 		out = append(out, ref.Repository)
 	}
-	if mirror := MirrorOf(l); !mirror.IsZero() {
-		out = append(out, mirror.Repository)
-	}
-	return out
+	return append(out, Mirrors(l)...)
 }
 
 // absentAgain is when to look again for a copy that both registries said once not to have.
@@ -84,6 +81,12 @@ func (d *decision) mirror() bool {
 		return false
 	}
 	d.plan.Step = Mirror{Revision: *current}
+	if current.Mirror != "" {
+		// What names the copy in the mirror before is found by the revision that tells of it.
+		moved := *current
+		moved.Revision = lastRevision(d.Lineage) + 1
+		d.plan.Step = Accept{Revision: moved, Reason: v1alpha1.ReasonFollowed, Mirror: true, Candidates: d.plan.Candidates}
+	}
 	d.busy(v1alpha1.ReasonMirroring, "%s is being copied to %s", reference.ShortDigest(string(current.Digest)), mirror.Repository)
 	return true
 }

@@ -22,6 +22,9 @@ type Plan struct {
 	// Missing says which images in use are gone from the registry; empty where none
 	// is.
 	Missing string
+	// Unsure is true while the registry has not told of all images in use, as after a
+	// restart: whether one is missing is then as it was.
+	Unsure bool
 	// Verdicts are all the reasons for a build, the headline first.
 	Verdicts []Verdict
 	// Registry is whether the registry tells what the tag shows.

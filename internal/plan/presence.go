@@ -39,7 +39,10 @@ func LookFor(s Snapshot) []v1alpha1.Digest {
 		}
 	}
 	for _, r := range s.revisionsInUse() {
-		add(r.Digest)
+		// Before the tag has told, as after a restart, it most likely shows current.
+		if s.Observation.Answered() || r.Digest != s.Lineage.Status.Current.Digest {
+			add(r.Digest)
+		}
 	}
 	return wanted
 }
@@ -56,8 +59,9 @@ func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 	var inUse []v1alpha1.Revision
 	for _, r := range append([]v1alpha1.Revision{current.Revision}, s.Lineage.Status.History...) {
 		known := slices.ContainsFunc(inUse, func(other v1alpha1.Revision) bool { return other.Digest == r.Digest })
-		wanted := r.Digest == current.Digest || slices.Contains(s.ChildrenUse, r.Digest)
-		if !known && (pulled[r.Digest] || wanted && r.Mirror == "") {
+		built := r.Mirror == "" && slices.Contains(s.ChildrenUse, r.Digest)
+		wanted := r.Digest == current.Digest && CopyOf(s.Lineage, r) == ""
+		if !known && (pulled[r.Digest] || built || wanted) {
 			inUse = append(inUse, r)
 		}
 	}
@@ -68,18 +72,21 @@ func (s Snapshot) revisionsInUse() []v1alpha1.Revision {
 // said so twice.
 func (d *decision) lookForMissing() {
 	if len(d.Presence) > 0 {
-		// Nobody tells a parent that its child has moved on, and needs a digest no more.
+		// Who names the image only, and not the lineage, does not tell it of moving on.
 		d.again(presenceAgain)
 	}
 	var gone []string
-	for _, r := range d.revisionsInUse() {
-		there := d.Presence[r.Digest]
+	for i, r := range d.revisionsInUse() {
+		there := d.told(r.Digest)
 		switch {
-		case !there.Answered() || !there.Absent || d.Observation.Answered() && d.Observation.Digest == r.Digest:
-		case there.Repeats < settledRepeats && there.Failure != nil:
-			// The poller's own retries ask again.
+		case !there.Answered():
+			d.plan.Unsure = d.plan.Unsure || i < maxLookFor
+		case !there.Absent:
 		case there.Repeats < settledRepeats:
-			d.plan.Recheck = append(d.plan.Recheck, r.Digest)
+			d.plan.Unsure = true
+			if there.Failure == nil { // else the poller's own retries ask again
+				d.plan.Recheck = append(d.plan.Recheck, r.Digest)
+			}
 		default:
 			gone = append(gone, fmt.Sprintf("%s (revision %d)%s", reference.ShortDigest(string(r.Digest)), r.Revision, d.usersOf(r.Digest)))
 		}

@@ -36,7 +36,8 @@ func TestLookFor(t *testing.T) {
 	}{
 		"the tag shows current, and workloads run it": {[]func(*Snapshot){held("web", x)}, nil},
 		"the tag shows something else":                {[]func(*Snapshot){func(s *Snapshot) { s.Observation.Digest = y }}, []v1alpha1.Digest{x}},
-		"nobody knows what the tag shows":             {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{x}},
+		"the tag has not told yet what it shows":      {[]func(*Snapshot){func(s *Snapshot) { s.Observation = nil }}, nil},
+		"nor has it, and a workload is behind":        {[]func(*Snapshot){kept(0, y), held("old", y), func(s *Snapshot) { s.Observation = nil }}, []v1alpha1.Digest{y}},
 		"a workload runs an older revision":           {[]func(*Snapshot){kept(0, y), held("old", y)}, []v1alpha1.Digest{y}},
 		"a child is built from an older revision":     {[]func(*Snapshot){kept(0, y), func(s *Snapshot) { s.ChildrenUse = []v1alpha1.Digest{y} }}, []v1alpha1.Digest{y}},
 		"an older revision that nobody uses":          {[]func(*Snapshot){kept(0, y)}, nil},
@@ -44,6 +45,10 @@ func TestLookFor(t *testing.T) {
 			s.Lineage.Status.History[1].Mirror = "registry.example.com/mirror/web:y@" + string(y)
 			s.ChildrenUse = []v1alpha1.Digest{y}
 		}}, nil},
+		"current is in a former mirror only": {[]func(*Snapshot){func(s *Snapshot) {
+			s.Lineage.Status.Current.Mirror = "registry.example.com/former/web:x@" + string(x)
+			s.Observation.Digest = y
+		}}, []v1alpha1.Digest{x}},
 		"a workload runs an image that is none of our kept": {[]func(*Snapshot){held("other", y)}, nil},
 	}
 	for name, tt := range tests {
@@ -65,12 +70,13 @@ func TestMissing(t *testing.T) {
 		presence    Observation
 		wantRecheck bool
 		wantMissing bool
+		wantUnsure  bool
 	}{
 		"it is there":                             {presence: Observation{Digest: y, Repeats: 1}},
-		"it is gone for the first":                {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true},
-		"it is gone, and then the registry fails": {presence: Observation{Absent: true, Repeats: 1, Failure: &Failure{Count: 1}}},
+		"it is gone for the first":                {presence: Observation{Absent: true, Repeats: 1}, wantRecheck: true, wantUnsure: true},
+		"it is gone, and then the registry fails": {presence: Observation{Absent: true, Repeats: 1, Failure: &Failure{Count: 1}}, wantUnsure: true},
 		"it is gone again":                        {presence: Observation{Absent: true, Repeats: 2}, wantMissing: true},
-		"the registry has no answer":              {presence: Observation{Failure: &Failure{Count: 5}}},
+		"the registry has no answer":              {presence: Observation{Failure: &Failure{Count: 5}}, wantUnsure: true},
 		"the registry fails, and had":             {presence: Observation{Digest: y, Repeats: 3, Failure: &Failure{Count: 5}}},
 	}
 	for name, tt := range tests {
@@ -78,6 +84,9 @@ func TestMissing(t *testing.T) {
 			got := Compute(snapshot(kept(0, y), held("old", y), says(tt.presence)))
 			if (len(got.Recheck) > 0) != tt.wantRecheck || (got.Missing != "") != tt.wantMissing {
 				t.Errorf("recheck %v, missing %q", got.Recheck, got.Missing)
+			}
+			if got.Unsure != tt.wantUnsure {
+				t.Errorf("unsure %t, want %t", got.Unsure, tt.wantUnsure)
 			}
 			if tt.wantMissing && !strings.Contains(got.Missing, "deployment/old") {
 				t.Errorf("it does not say who uses it: %s", got.Missing)

@@ -25,6 +25,9 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 			continue
 		}
 		to := claim.by.target(claim.ref)
+		if to == "" {
+			continue
+		}
 		changes = append(changes, ImageChange{Container: c, To: to, Memory: Remembered{
 			Lineage: claim.by.Name, From: c.Image, To: to,
 			Revision: claim.by.Current.Revision, Healthy: w.Health == Healthy,
@@ -34,29 +37,42 @@ func Roll(w Workload, claimants []Claimant) []ImageChange {
 }
 
 // target is what a container of the lineage is moved to. It keeps its repository,
-// unless workloads are to use the mirror.
+// unless workloads are to use the mirror. One that names a copy moves to a copy: to
+// nothing, while that is being made.
 func (c Claimant) target(from reference.Reference) string {
-	if c.Current.Mirror != "" && (c.UseMirror || from.Repository == c.Mirror.Repository) {
+	copied := from.Repository != c.Reference.Repository
+	if !c.Mirror.IsZero() && (copied || c.UseMirror && c.Current.Mirror != "") {
 		return c.Current.Mirror
 	}
-	if c.Tags == nil {
+	if c.Reference.Tag != "" {
 		return c.Reference.TaggedPinned(string(c.Current.Digest))
 	}
 	return c.Reference.WithTag(c.Current.Tag).TaggedPinned(string(c.Current.Digest))
 }
 
-// elsewhere is true for the original of a copy that workloads are to use.
+// elsewhere is true for the original of a copy that workloads are to use, and for a
+// copy in a former mirror.
 func (c Claimant) elsewhere(ref reference.Reference) bool {
 	return c.UseMirror && c.Current.Mirror != "" && ref.Repository != c.Mirror.Repository
 }
 
 // claims is true for the lineage's own tag, or every one of those that spec.tags
-// chooses from.
+// chooses from. Where that cannot be read, what it chose before is still the lineage's.
 func (c Claimant) claims(tag string) bool {
-	if c.Tags == nil {
+	switch {
+	case c.Tags != nil:
+		return c.Tags.Claims(tag)
+	case c.Reference.Tag != "":
 		return c.Reference.Tag == tag
+	default:
+		return slices.ContainsFunc(c.History, func(r v1alpha1.Revision) bool { return r.Tag == tag })
 	}
-	return c.Tags.Claims(tag)
+}
+
+// isAhead is true for a tag above current's. The tags of copies are the operator's own,
+// and may look like higher ones.
+func (c Claimant) isAhead(ref reference.Reference) bool {
+	return c.Tags != nil && ref.Repository == c.Reference.Repository && c.Tags.Higher(ref.Tag, c.Current.Tag)
 }
 
 // claim is which lineage a container runs.
@@ -81,8 +97,8 @@ func claimOf(c Container, claimants []Claimant) claim {
 	var matching, sharing []*Claimant
 	for i := range claimants {
 		candidate := &claimants[i]
-		mirrored := candidate.Mirror.Repository == ref.Repository
-		if candidate.Reference.Repository != ref.Repository && !mirrored {
+		mirrored := candidate.Reference.Repository != ref.Repository
+		if mirrored && !slices.Contains(candidate.Mirrors, ref.Repository) {
 			continue
 		}
 		sharing = append(sharing, candidate)
@@ -144,7 +160,7 @@ func assess(w Workload, c Container, claim claim) containerState {
 		return containerDrifted
 	case digest == current.Digest:
 		return containerCurrent
-	case claim.by.Tags != nil && claim.by.Tags.Higher(claim.ref.Tag, current.Tag):
+	case claim.by.isAhead(claim.ref):
 		return containerForeign // never to a lower tag
 	case digest == "":
 		return assessPlainTag(w, c, claim.ref, *claim.by)

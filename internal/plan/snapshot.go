@@ -123,6 +123,8 @@ type Parent struct {
 	Use v1alpha1.ParentUse
 	// Reference is the parent's canonical repository:tag; zero where unknown.
 	Reference reference.Reference
+	// Mirrors are the repositories in which copies of its images are.
+	Mirrors []string
 	// Current is the parent's accepted image; nil while it has none.
 	Current *ParentCurrent
 	// Observed is what an implicit parent's tag shows; empty for a lineageRef.
@@ -140,6 +142,8 @@ type ParentCurrent struct {
 	Digest v1alpha1.Digest
 	// Identity of that digest that counts; what is compared.
 	Identity v1alpha1.Identity
+	// Identities are all that are known of it.
+	Identities []v1alpha1.Identity
 	// Accepted is when the parent's digest became current.
 	Accepted time.Time
 	// Roots of that image; of a root itself, the root.
@@ -358,17 +362,23 @@ type Remembered struct {
 type Claimant struct {
 	// Name of the lineage.
 	Name string
-	// Reference is its canonical repository:tag.
+	// Reference is its canonical repository:tag; without a tag where spec.tags chooses.
 	Reference reference.Reference
-	// Tags are those that the lineage claims; nil where that is the reference's own.
+	// Tags are those that the lineage claims; nil where that is the reference's own, and
+	// where spec.tags cannot be read.
 	Tags *TagRule
-	// Mirror is the repository of the copies; zero without one.
+	// Mirror is the repository of spec.mirror; zero without one.
 	Mirror reference.Reference
+	// Mirrors are the repositories in which copies of its revisions are; that one
+	// among them.
+	Mirrors []string
 	// UseMirror is true where workloads are moved to the copies.
 	UseMirror bool
-	// Acts is true where its rollout mode is Patch and it is not suspended.
+	// Acts is true where its rollout mode is Patch, it is not suspended, and its tags can
+	// be read.
 	Acts bool
-	// Current revision; nil while there is none.
+	// Current revision, with a copy only where that is in Mirror; nil while there is
+	// none.
 	Current *v1alpha1.Revision
 	// History, newest first, current among it.
 	History []v1alpha1.Revision

@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -60,25 +61,26 @@ func (d *decision) soak(known *v1alpha1.Revision) bool {
 }
 
 // takeMatured takes the newest candidate that is old enough, or approved, and still
-// exists; it is true where one is taken.
+// exists; it is true where one is taken. One that cannot be looked up does not keep the
+// older ones.
 func (d *decision) takeMatured() bool {
 	for at, candidate := range slices.Backward(d.plan.Candidates) {
 		if d.matures(candidate) > 0 {
 			continue
 		}
-		shown := d.Observation.Answered() && d.Observation.Digest == candidate.Digest
-		there := d.Observation
-		if !shown {
-			there = d.Presence[candidate.Digest]
-		}
+		there := d.told(candidate.Digest)
+		gone := there.Answered() && there.Absent
 		switch {
+		case there != nil && there.Failure != nil && (!there.Answered() || gone && there.Repeats < settledRepeats):
+			// The poller's own retries ask again.
+			if d.notLookedUp(candidate, *there.Failure) {
+				continue
+			}
 		case !there.Answered():
 			// The registry is asked whether it exists; see LookFor.
-		case there.Absent && there.Repeats < settledRepeats && there.Failure != nil:
-			// The poller's own retries ask again.
-		case there.Absent && there.Repeats < settledRepeats:
+		case gone && there.Repeats < settledRepeats:
 			d.plan.Recheck = append(d.plan.Recheck, candidate.Digest)
-		case there.Absent:
+		case gone:
 			d.plan.Candidates = slices.Delete(slices.Clone(d.plan.Candidates), at, at+1)
 			continue
 		default:
@@ -91,6 +93,26 @@ func (d *decision) takeMatured() bool {
 	}
 	d.waitForAge()
 	return false
+}
+
+// told is what the registry says of a digest: by the tag that shows it, or by itself.
+func (d *decision) told(digest v1alpha1.Digest) *Observation {
+	if d.Observation.Answered() && d.Observation.Digest == digest {
+		return d.Observation
+	}
+	return d.Presence[digest]
+}
+
+// notLookedUp tells of a candidate that is old enough, and of which the registry does not
+// say whether it exists. It is true where that is more than a short outage.
+func (d *decision) notLookedUp(c v1alpha1.Candidate, f Failure) bool {
+	f.Message = fmt.Sprintf("%s is old enough to be taken, and cannot be looked up: %s", reference.ShortDigest(string(c.Digest)), f.Message)
+	told := d.unresolved(f)
+	if d.plan.Registry.Resolved == True {
+		d.plan.Registry = told
+		d.again(told.Again)
+	}
+	return f.Count >= unresolvedFailures
 }
 
 // matures is how long until a candidate may be taken; 0 or less where it may now.

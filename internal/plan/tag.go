@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,6 +124,15 @@ type found struct {
 	Base     BaseAnnotation
 }
 
+// identities are what is told of the digest beside what is known: where that is enough,
+// it is not asked for again.
+func (f found) identities(known *v1alpha1.Revision) []v1alpha1.Identity {
+	if known == nil || len(known.Identities) == 0 {
+		return identitiesOf(f.Digest, f.Identity)
+	}
+	return WithIdentity(known.Identities, f.Identity)
+}
+
 // accept makes what a tag shows a revision. known is the kept revision with that
 // digest, if there is one.
 func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
@@ -130,7 +140,7 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		Revision:   lastRevision(d.Lineage) + 1,
 		Digest:     f.Digest,
 		Tag:        f.Tag,
-		Identities: identitiesOf(f.Digest, f.Identity),
+		Identities: f.identities(known),
 		Reference:  d.Reference.Pinned(string(f.Digest)),
 		Origin:     v1alpha1.OriginFollowed,
 		Accepted:   metav1.NewMicroTime(d.Now),
@@ -220,7 +230,7 @@ func (d *decision) root(r v1alpha1.Revision) v1alpha1.Root {
 }
 
 // proven is what an image's own annotation proves of its base: it names the
-// parent's repository and a digest that the parent is known to have had. A
+// parent's repository, or that of its copies, and a digest that the parent is known to have had. A
 // digest that nobody knows proves nothing, since it may be that of one platform.
 func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1alpha1.Root) {
 	named, err := reference.Parse(base.Name)
@@ -228,7 +238,7 @@ func proven(base BaseAnnotation, parents []Parent) ([]v1alpha1.BuiltFrom, []v1al
 		return nil, nil
 	}
 	for _, p := range parents {
-		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository {
+		if p.Use != v1alpha1.ParentBase || p.Reference.Repository != named.Repository && !slices.Contains(p.Mirrors, named.Repository) {
 			continue
 		}
 		built := v1alpha1.BuiltFrom{Name: p.Name, Reference: p.Reference.Name(), Digest: base.Digest}
@@ -278,6 +288,12 @@ func (s Snapshot) absent() bool {
 func (s Snapshot) problem() *Problem {
 	if s.Problem != nil {
 		return s.Problem
+	}
+	if s.Lineage.Spec.Mirror != nil && MirrorOf(s.Lineage).IsZero() {
+		return &Problem{
+			Reason:  v1alpha1.ReasonInvalidSpec,
+			Message: "spec.mirror.image: it is no repository; write one such as registry.example.com/mirror/debian",
+		}
 	}
 	for _, p := range s.Parents {
 		if p.Problem != nil {

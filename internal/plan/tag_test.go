@@ -11,6 +11,7 @@ import (
 
 func TestProof(t *testing.T) {
 	kept := parentShowing(b)
+	kept.Mirrors = []string{"registry.example.com/mirror/base"}
 	kept.Kept = []v1alpha1.Revision{{Revision: 1, Digest: a, Roots: []v1alpha1.Root{{Reference: "root", Digest: a}}}}
 	tests := map[string]struct {
 		base     BaseAnnotation
@@ -18,6 +19,7 @@ func TestProof(t *testing.T) {
 	}{
 		"the parent's current digest":              {BaseAnnotation{Name: baseRef.Pinned(string(b)), Digest: b}, b},
 		"an earlier digest of the parent":          {BaseAnnotation{Name: baseRef.Name(), Digest: a}, a},
+		"a copy of the parent's":                   {BaseAnnotation{Name: "registry.example.com/mirror/base:12-b", Digest: b}, b},
 		"a digest that the parent never had":       {BaseAnnotation{Name: baseRef.Name(), Digest: c}, ""},
 		"another image with the same digest":       {BaseAnnotation{Name: "registry.example.com/other:12", Digest: b}, ""},
 		"no digest":                                {BaseAnnotation{Name: baseRef.Name()}, ""},

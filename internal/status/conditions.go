@@ -32,9 +32,10 @@ func setConditions(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.
 	rolledOut := rolledOutOf(s.Lineage, p.Rollout)
 	set(v1alpha1.ConditionRolledOut, rolledOut.truth, rolledOut.reason, rolledOut.message)
 
-	if p.Missing != "" {
+	switch {
+	case p.Missing != "":
 		set(v1alpha1.ConditionImageMissing, plan.True, v1alpha1.ReasonDigestGone, p.Missing)
-	} else {
+	case !p.Unsure:
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionImageMissing)
 	}
 

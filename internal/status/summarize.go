@@ -5,7 +5,6 @@ package status
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -190,8 +189,7 @@ func prove(status *v1alpha1.ImageLineageStatus, step plan.Prove) {
 
 // identify gives the current revision another identity.
 func identify(status *v1alpha1.ImageLineageStatus, identity v1alpha1.Identity) {
-	status.Current.Identities = slices.DeleteFunc(status.Current.Identities, func(known v1alpha1.Identity) bool { return known.Kind == identity.Kind })
-	status.Current.Identities = append(status.Current.Identities, identity)
+	status.Current.Identities = plan.WithIdentity(status.Current.Identities, identity)
 	keepCurrent(status)
 }
 

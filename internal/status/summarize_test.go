@@ -357,3 +357,27 @@ func TestAStaleAnswerIsNotTold(t *testing.T) {
 		}
 	}
 }
+
+// TestImageMissing: it is taken back when the registry has told of all images in use, so
+// that a restart is no news.
+func TestImageMissing(t *testing.T) {
+	tests := map[string]struct {
+		before, after plan.Plan
+		want          bool
+	}{
+		"it is missing":                        {after: plan.Plan{Missing: "gone"}, want: true},
+		"nobody knows yet, and none was":       {after: plan.Plan{Unsure: true}},
+		"nobody knows yet whether it still is": {before: plan.Plan{Missing: "gone"}, after: plan.Plan{Unsure: true}, want: true},
+		"it is back":                           {before: plan.Plan{Missing: "gone"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot()
+			s.Lineage.Status = Summarize(s, tt.before, plan.Outcome{})
+			got := Summarize(s, tt.after, plan.Outcome{})
+			if is := meta.IsStatusConditionTrue(got.Conditions, v1alpha1.ConditionImageMissing); is != tt.want {
+				t.Errorf("missing %t, want %t", is, tt.want)
+			}
+		})
+	}
+}

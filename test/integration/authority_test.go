@@ -86,6 +86,20 @@ func withMirror(l *v1alpha1.ImageLineage) {
 
 func withOtherMirror(l *v1alpha1.ImageLineage) { l.Spec.Mirror.Image = "elsewhere.example.com/web" }
 
+// aged has a digest wait before it is taken.
+func aged(age string) change {
+	return func(l *v1alpha1.ImageLineage) {
+		minAge := v1alpha1.Duration(age)
+		l.Spec.Poll = &v1alpha1.Poll{MinAge: &minAge}
+	}
+}
+
+func approve(digest string) change {
+	return func(l *v1alpha1.ImageLineage) {
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, v1alpha1.ApproveAnnotation, digest)
+	}
+}
+
 // choosing has a lineage follow the highest of some tags.
 func choosing(versions string) change {
 	return func(l *v1alpha1.ImageLineage) {
@@ -287,11 +301,34 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"another mirror that would be written with a pull secret": {
 			rights: []rbacv1.PolicyRule{getPushSecret}, before: all(withPullSecret, withMirror), change: withOtherMirror, want: noPullSecret,
 		},
+		"other tags that would be copied with a secret": {
+			before: all(choosing("1.x"), withMirror), change: choosing("2.x"), want: noMirrorSecret,
+		},
+		"other tags that would be copied, with that right": {
+			rights: []rbacv1.PolicyRule{getPushSecret}, before: all(choosing("1.x"), withMirror), change: choosing("2.x"),
+		},
 		"taking a mirror out": {before: withMirror, change: func(l *v1alpha1.ImageLineage) { l.Spec.Mirror = nil }},
 		"other tags that would be rolled out": {
 			before: all(choosing("1.x"), withRollout), change: choosing("2.x"), want: noDeployments,
 		},
 		"other tags that are only counted": {before: choosing("1.x"), change: choosing("2.x")},
+		"a digest approved that would be rolled out": {
+			before: all(aged("72h"), withRollout), change: approve("sha256:1"), want: noDeployments,
+		},
+		"another digest approved that would be rolled out": {
+			before: all(aged("72h"), approve("sha256:1"), withRollout), change: approve("sha256:2"), want: noDeployments,
+		},
+		"a digest approved that is only counted": {before: aged("72h"), change: approve("sha256:1")},
+		"taking the approval out": {
+			before: all(aged("72h"), approve("sha256:1"), withRollout), change: func(l *v1alpha1.ImageLineage) { l.Annotations = nil },
+		},
+		"a shorter wait before a digest is rolled out": {
+			before: all(aged("72h"), withRollout), change: aged("1h"), want: noDeployments,
+		},
+		"no wait before a digest is rolled out": {
+			before: all(aged("72h"), withRollout), change: func(l *v1alpha1.ImageLineage) { l.Spec.Poll = nil }, want: noDeployments,
+		},
+		"a shorter wait before a digest is counted": {before: aged("72h"), change: aged("1h")},
 		"workloads moved to the mirror": {
 			before: all(withMirror, withRollout), change: func(l *v1alpha1.ImageLineage) { l.Spec.Rollout.UseMirror = true }, want: noDeployments,
 		},

@@ -57,6 +57,7 @@ var validSpecs = map[string]string{
 	"the highest number that a group has": "image: registry.example.com:5000/shop/web\ntags: {pattern: \"build-(\\\\d+)\", order: Numerical}",
 	"a range within a pattern":            "image: debian\ntags: {semver: \">=12\", pattern: \"(.*)-slim\", order: SemVer}",
 	"tags to choose from, tracked":        "image: debian\ntags: {semver: 12.x}\n" + parent,
+	"copies in a repository below":        image + "\nmirror: {image: registry.example.com/shop}",
 	"copies of one's own":                 image + "\nmirror: {image: \"registry.example.com:5000/mirror/web\", pushSecrets: [{name: push}]}\nrollout: {mode: Patch, useMirror: true}",
 	"a digest has to age":                 image + "\npoll: {minAge: 72h}",
 	"what counts as a change":             image + "\npoll: {changeOn: Index}",
@@ -241,6 +242,14 @@ var invalidSpecs = map[string]struct {
 	"a Secret for copies without a name": {
 		spec: image + "\nmirror: {image: registry.example.com/mirror/web, pushSecrets: [{name: \"\"}]}",
 		want: []string{"spec.mirror.pushSecrets[0].name: Invalid value: spec.mirror.pushSecrets[0].name in body should be at least 1 chars long"},
+	},
+	"copies beside their original": {
+		spec: image + "\nmirror: {image: registry.example.com/shop/web}",
+		want: []string{"spec: Invalid value: spec.mirror.image is the repository of spec.image: name another one to copy to"},
+	},
+	"copies beside their original, of which tags are chosen": {
+		spec: "image: debian\ntags: {semver: 12.x}\nmirror: {image: debian}",
+		want: []string{"spec: Invalid value: spec.mirror.image is the repository of spec.image: name another one to copy to"},
 	},
 	"workloads on copies that are not made": {
 		spec: image + "\nrollout: {mode: Patch, useMirror: true}",

@@ -227,6 +227,31 @@ func TestAnotherKindOfChangeBuildsNothing(t *testing.T) {
 	}
 }
 
+// TestAnotherKindMovesNothingThatWasTheSame: a child that is on an older digest of the
+// same content stays on it when something else counts.
+func TestAnotherKindMovesNothingThatWasTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.pushRelease("base:1", release{amd64: "amd64", arm64: "arm64", label: "monday"})
+	base := changeOn(w.followed("base", "base:1"), v1alpha1.IdentityContent)
+	base.Spec.Rollout = &v1alpha1.Rollout{Mode: v1alpha1.RolloutPatch}
+	w.create(base, w.deployment("tool", "base:1@"+string(first)), w.produced("app", "app:1", "base"))
+	w.start(0)
+	w.waitKnown("app", first)
+	quiet := w.pushRelease("base:1", release{amd64: "amd64", arm64: "arm64", label: "tuesday"})
+	w.check("base")
+	w.waitKnown("app", quiet)
+	w.edit("base", func(l *v1alpha1.ImageLineage) { changeOn(l, v1alpha1.IdentityPlatforms) })
+	w.waitFor("app", "compared by platforms", func(l *v1alpha1.ImageLineage) bool {
+		return ready(l) == v1alpha1.ReasonUpToDate && comparedBy(l) == v1alpha1.IdentityPlatforms
+	})
+	w.waitAllCurrent("base", quiet)
+	if n := w.generationOf("tool"); n != 1 {
+		t.Errorf("the workload was written %d times, want never", n-1)
+	}
+	w.wantRuns("app", 1)
+}
+
 // comparedBy is what counts for a lineage's one parent.
 func comparedBy(l *v1alpha1.ImageLineage) v1alpha1.IdentityKind {
 	if len(l.Status.From) != 1 || l.Status.From[0].Accepted == "" {

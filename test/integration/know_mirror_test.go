@@ -199,6 +199,23 @@ func TestChildrenAreBuiltOnTheMirror(t *testing.T) {
 	}
 }
 
+// TestAnImageThatSaysItIsBuiltOnTheMirror: its annotations prove its base.
+func TestAnImageThatSaysItIsBuiltOnTheMirror(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.newMirror()
+	first := w.push("base:1", "base one")
+	base := w.followed("base", "base:1")
+	base.Spec.Mirror = m.mirrorOf("kept/base")
+	w.push("app:1", "app one", string(base.Spec.Mirror.Image), string(first))
+	w.create(base, w.tracked("app", "app:1", "base"))
+	w.start(0)
+	l := w.waitReady("app", v1alpha1.ReasonUpToDate)
+	if from := l.Status.Current.BuiltFrom; len(from) != 1 || from[0].Digest != first {
+		t.Errorf("built from %+v, want %s", from, first)
+	}
+}
+
 // TestAMirrorThatIsDeclaredLater: what is current is copied, and moves nothing.
 func TestAMirrorThatIsDeclaredLater(t *testing.T) {
 	t.Parallel()
@@ -233,6 +250,24 @@ func TestAMirrorThatIsDeclaredLater(t *testing.T) {
 	})
 	w.move(time.Minute)
 	w.wantRuns("app", 2)
+
+	// Another mirror: what names the copy in the former one is found, and moved.
+	w.edit("base", func(l *v1alpha1.ImageLineage) { l.Spec.Mirror = m.mirrorOf("other/base") })
+	w.waitFor("base", "pulled from the other mirror", func(l *v1alpha1.ImageLineage) bool {
+		return m.isCopy(w.imageOf("tool"), "other/base", second) && l.Status.Rollout.Summary == "1/1" && ready(l) == v1alpha1.ReasonUpToDate
+	})
+	// None: with the next digest it moves to the original.
+	w.edit("base", func(l *v1alpha1.ImageLineage) { l.Spec.Mirror, l.Spec.Rollout.UseMirror = nil, false })
+	w.waitFor("base", "counted", func(l *v1alpha1.ImageLineage) bool {
+		return l.Status.ObservedGeneration == l.Generation && l.Status.Rollout != nil && l.Status.Rollout.Summary == "1/1"
+	})
+	third := w.moveBase("base three")
+	w.waitAllCurrent("base", third)
+	if got, want := w.imageOf("tool"), w.image("base:1@"+string(third)); got != want {
+		t.Errorf("the workload has %s, want %s", got, want)
+	}
+	w.waitKnown("app", third)
+	w.wantRuns("app", 3)
 }
 
 // TestADeletedCopyIsMadeAgain: it is looked for once an hour, and made again as long as the

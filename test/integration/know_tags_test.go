@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -83,8 +84,13 @@ var _ = register(map[string]driver{
 	"none of a repository's tags counts": {
 		arrange: func(w *world) { w.push("app:15.3", "app 15.3") },
 		cause:   func(w *world) { w.create(w.chosen(subject, subject, v1alpha1.TagPolicy{SemVer: "16.x"})) },
-		cure:    func(w *world) { w.push("app:16.1", "app 16.1"); w.move(checkedAgain) },
-		ends:    func(w *world) { w.waitChosen(subject, "16.1", w.shows("app:16.1")) },
+		lasts: func(w *world) {
+			if l := w.lineage(subject); l.Status.Current != nil {
+				w.t.Errorf("it has an image all the same: %s", describe(l))
+			}
+		},
+		cure: func(w *world) { w.push("app:16.1", "app 16.1"); w.move(checkedAgain) },
+		ends: func(w *world) { w.waitChosen(subject, "16.1", w.shows("app:16.1")) },
 	},
 	"a tag that a policy has chosen drops out of the list: no lower one is taken": {
 		arrange: func(w *world) {
@@ -143,6 +149,51 @@ func TestAPolicyChoosesTheTag(t *testing.T) {
 	if got := w.imageOf("major"); got != w.image("db:16.1") || w.generationOf("major") != 1 {
 		t.Errorf("another major version was moved to %s", got)
 	}
+
+	// Where none counts any more, what is current stays.
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "17.x" })
+	w.waitFor("db", "told that none counts", func(l *v1alpha1.ImageLineage) bool { return ready(l) == v1alpha1.ReasonTagAbsent })
+	listed := w.lists("db")
+	w.check("db")
+	if err := eventually(t.Context(), func(context.Context) (bool, error) { return w.lists("db") > listed, nil }); err != nil {
+		t.Fatal("the list was not read again")
+	}
+	third := w.push("db:17.1", "db 17.1")
+	w.check("db")
+	if l := w.waitChosen("db", "17.1", third); l.Status.Current.Revision.Revision != 3 {
+		t.Errorf("something was current in between: %s", describe(l))
+	}
+}
+
+// TestATypingMistakeForgetsNothing: a policy that cannot be read is said, and all that is
+// known of the lineage stays.
+func TestATypingMistakeForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	baseline := w.push("base:1", "base one")
+	first := w.push("db:15.3", "db 15.3")
+	l := w.tracked("db", "db", "base")
+	l.Spec.Tags = &v1alpha1.TagPolicy{SemVer: "15.x"}
+	w.create(w.followed("base", "base:1"), l, w.tracked("child", "child:1", "db"), w.deployment("old", "db:15.3"))
+	w.start(0)
+	w.waitFor("db", "on its first tag", func(l *v1alpha1.ImageLineage) bool {
+		return current(l) == first && ready(l) == v1alpha1.ReasonBuiltFromUnknown
+	})
+	w.moveBase("base two")
+	before := w.waitReady("db", v1alpha1.ReasonOutdatedUpstream).Status
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "fifteen" })
+	after := w.waitReady("db", v1alpha1.ReasonInvalidSpec).Status
+	if before.From[0].Baseline != baseline || before.Role != v1alpha1.RoleIntermediary || before.OutdatedSince == nil || before.Rollout == nil {
+		t.Fatalf("not as arranged: %+v", before)
+	}
+	for _, s := range []*v1alpha1.ImageLineageStatus{&before, &after} {
+		s.ObservedGeneration, s.Conditions = 0, nil
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("status before and after the mistake (-want +got):\n%s", diff)
+	}
+	w.edit("db", func(l *v1alpha1.ImageLineage) { l.Spec.Tags.SemVer = "15.x" })
+	w.waitReady("db", v1alpha1.ReasonOutdatedUpstream)
 }
 
 // TestATagThatIsGoneIsNotReplacedByALowerOne: neither the list nor the registry has it.
