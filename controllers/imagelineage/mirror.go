@@ -54,7 +54,9 @@ func (r *Reconciler) gatherCopy(s *plan.Snapshot) {
 	// It was found under this tag, whatever is watched by now.
 	from := s.Reference.WithTag(registry.FoundTag(copied.Tag, string(current.Digest)))
 	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, current.Digest))
-	if failed := state.Failure; failed != nil && failed.Err.Class == registry.Absent {
+	failed := state.Failure
+	s.CopyUnknown = state.Copy.IsZero() && failed == nil
+	if failed != nil && failed.Err.Class == registry.Absent {
 		s.CopyAbsent = failed.Count
 	}
 }

@@ -57,8 +57,11 @@ func (d *decision) lookForCopy() {
 	}
 	d.again(presenceAgain)
 	switch {
+	case d.CopyUnknown:
+		d.plan.Unsure = true
 	case d.CopyAbsent == 0:
 	case d.CopyAbsent < settledRepeats:
+		d.plan.Unsure = true
 		d.again(absentAgain)
 	default:
 		gone := fmt.Sprintf("gone from %s, and from %s: %s (revision %d): what is built on it cannot pull it. Push it again to %[2]s",

@@ -107,14 +107,17 @@ func TestMissingCopies(t *testing.T) {
 	}
 	moved := func(s *Snapshot) { s.Lineage.Status.Current.Mirror = "registry.example.com/former/web:1@" + string(x) }
 	absent := func(n int) func(*Snapshot) { return func(s *Snapshot) { s.CopyAbsent = n } }
+	unknown := func(s *Snapshot) { s.CopyUnknown = true }
 	tests := map[string]struct {
 		edits       []func(*Snapshot)
 		wantMissing bool
+		wantUnsure  bool
 		wantAgain   time.Duration
 	}{
 		"there is no mirror":              {edits: []func(*Snapshot){absent(2)}},
 		"it is there":                     {edits: []func(*Snapshot){copied}, wantAgain: time.Hour},
-		"it is nowhere for the first":     {edits: []func(*Snapshot){copied, absent(1)}, wantAgain: time.Minute},
+		"the mirror has not told yet":     {edits: []func(*Snapshot){copied, unknown}, wantUnsure: true, wantAgain: time.Hour},
+		"it is nowhere for the first":     {edits: []func(*Snapshot){copied, absent(1)}, wantUnsure: true, wantAgain: time.Minute},
 		"it is nowhere":                   {edits: []func(*Snapshot){copied, absent(2)}, wantMissing: true, wantAgain: time.Hour},
 		"the copy is in a former mirror":  {edits: []func(*Snapshot){copied, moved, absent(2)}},
 		"the source has lost another one": {edits: []func(*Snapshot){copied, kept(0, y), held("old", y), gone(y)}, wantMissing: true, wantAgain: time.Hour},
@@ -122,8 +125,8 @@ func TestMissingCopies(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := Compute(snapshot(tt.edits...))
-			if (got.Missing != "") != tt.wantMissing || got.Again != tt.wantAgain {
-				t.Errorf("missing %q, again after %s", got.Missing, got.Again)
+			if (got.Missing != "") != tt.wantMissing || got.Unsure != tt.wantUnsure || got.Again != tt.wantAgain {
+				t.Errorf("missing %q, unsure %t, again after %s", got.Missing, got.Unsure, got.Again)
 			}
 		})
 	}

@@ -32,6 +32,9 @@ type Snapshot struct {
 	// CopyAbsent is how often in a row the mirror and then the source said that they do
 	// not have the current image, of which there was a copy.
 	CopyAbsent int
+	// CopyUnknown is true while the mirror has not told whether it has that copy, as after
+	// a restart.
+	CopyUnknown bool
 	// Problem is set where the spec cannot be used at all.
 	Problem *Problem
 	// HasChild is true where another lineage names this one as a parent.
