@@ -158,6 +158,7 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 		if err != nil {
 			return err
 		}
+		visitOf(ctx).asks(budget{host: q.host(), credential: s.key.credential})
 		paying := charging(ctx, account{host: q.host(), anonymous: with == anonymous})
 		err = c.bounded(paying, q, func(ctx context.Context) error {
 			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()

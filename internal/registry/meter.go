@@ -31,11 +31,14 @@ func charged(ctx context.Context, q question) context.Context {
 
 // visit is one check of the poller, on its way through the client.
 type visit struct {
-	host string
+	// paid is the account that the check had a token of.
+	paid account
 
 	mu sync.Mutex
-	// prepaid is set until the request is made that the check had a token for.
+	// prepaid is set until the request is made that the token was for.
 	prepaid bool
+	// asked is who was asked last, and as whom.
+	asked budget
 	// rest is how long the host wants to be left alone although it answered: nothing
 	// is left of its quota.
 	rest time.Duration
@@ -53,9 +56,30 @@ func visitOf(ctx context.Context) *visit {
 	return v
 }
 
-// pays is true once, for the first request to the host that is visited.
+// asks notes who is asked now, and as whom.
+func (v *visit) asks(of budget) {
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asked = of
+}
+
+// lastAsked is the budget that the check drew on in the end.
+func (v *visit) lastAsked() budget {
+	if v == nil {
+		return budget{}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
+}
+
+// pays is true once, for the first request that is charged to the account with the
+// token.
 func (v *visit) pays(a account) bool {
-	if v == nil || v.host != a.host {
+	if v == nil || v.paid != a {
 		return false
 	}
 	v.mu.Lock()
@@ -66,7 +90,7 @@ func (v *visit) pays(a account) bool {
 }
 
 func (v *visit) told(a account, q quota) {
-	if v == nil || v.host != a.host || !q.usedUp() {
+	if v == nil || v.paid.host != a.host || !q.usedUp() {
 		return
 	}
 	v.mu.Lock()

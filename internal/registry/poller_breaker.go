@@ -64,21 +64,22 @@ func (b *breaker) state() breakerState {
 func (p *Poller) probe(h *hostState, f *feed) {
 	if h.open {
 		h.probe = f
-		p.metrics.breakerIs(f.host(), h.state())
+		p.metrics.breakerIs(f.budget.host, h.state())
 	}
-	if paused := p.pauses[f.budget()]; paused != nil {
+	if paused := p.pauses[f.budget]; paused != nil {
 		paused.probe = f
 	}
 }
 
-// probed notes that a check is over. What it found out is judged before; a probe that
-// was given up found out nothing, and the next may go.
-func (p *Poller) probed(h *hostState, f *feed) {
+// probed notes that a check is over which drew on a budget. What it found out is judged
+// before; a probe that was given up, or drew on another budget in the end, found out
+// nothing, and the next may go.
+func (p *Poller) probed(h *hostState, of budget, f *feed) {
 	if h.probe == f {
 		h.probe = nil
-		p.metrics.breakerIs(f.host(), h.state())
+		p.metrics.breakerIs(of.host, h.state())
 	}
-	if paused := p.pauses[f.budget()]; paused != nil && paused.probe == f {
+	if paused := p.pauses[of]; paused != nil && paused.probe == f {
 		paused.probe = nil
 	}
 }
@@ -112,38 +113,40 @@ func verdictOn(host string, err error) verdict {
 
 // judge draws the conclusions of a check for all that share its host or its budget.
 func (p *Poller) judge(ctx context.Context, f *feed, err error) {
-	h, ok := p.hosts[f.host()]
-	if !ok || f.unread() || ctx.Err() != nil {
+	host := visitOf(ctx).lastAsked().host
+	h, ok := p.hosts[host]
+	if !ok || host == clusterHost || ctx.Err() != nil {
 		return
 	}
 	now := p.clock.Now()
-	is := verdictOn(f.host(), err)
+	is := verdictOn(host, err)
 	switch is {
 	case hasAnswered:
 		h.answered = true
 		h.breaker = breaker{}
-		p.metrics.breakerIs(f.host(), breakerClosed)
+		p.metrics.breakerIs(host, breakerClosed)
 	case isSilent:
-		p.judgeSilence(h, f, err, now)
+		p.judgeSilence(host, f, err, now)
 	default:
 	}
 	p.judgeBudget(ctx, f, err, is, now)
 }
 
 // judgeSilence opens the breaker, or leaves it open.
-func (p *Poller) judgeSilence(h *hostState, f *feed, err error, now time.Time) {
+func (p *Poller) judgeSilence(host string, f *feed, err error, now time.Time) {
+	h := p.hosts[host]
 	h.silent++
 	switch {
 	case h.probe == f:
 		h.failed++
-		p.tellHost(f, err)
+		p.tellHost(host, f.begun, err)
 	case h.open || h.silent < breakAfter:
 		return
 	default:
 		h.open = true
 	}
 	h.probeAt = now.Add(max(p.probing(h.failed), RetryAfter(err)))
-	p.metrics.breakerIs(f.host(), h.state())
+	p.metrics.breakerIs(host, h.state())
 }
 
 // probing is how long to wait with the next probe after a number of those that
@@ -153,17 +156,17 @@ func (p *Poller) probing(failed int) time.Duration {
 	return wait + time.Duration(jitterWidth*(2*p.random()-1)*float64(wait))
 }
 
-// tellHost has all that wait for a host hear that a probe of it failed.
-func (p *Poller) tellHost(probe *feed, err error) {
-	host := probe.host()
+// tellHost has all that wait for a host hear that a probe of it failed which began at a
+// time.
+func (p *Poller) tellHost(host string, begun time.Time, err error) {
 	for _, anonymous := range []bool{true, false} {
 		if l, ok := p.lanes[account{host: host, anonymous: anonymous}]; ok {
-			l.queue = p.tell(l.queue, err, probe.begun)
+			l.queue = p.tell(l.queue, err, begun)
 		}
 	}
 	for of, paused := range p.pauses {
 		if of.host == host {
-			paused.parked = p.tell(paused.parked, err, probe.begun)
+			paused.parked = p.tell(paused.parked, err, begun)
 		}
 	}
 }

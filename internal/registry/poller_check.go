@@ -166,6 +166,9 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.judge(ctx, f, found.verdict())
+	if of := visitOf(ctx).lastAsked(); of.host == f.budget.host {
+		f.budget = of
+	}
 	if f.state == feedDropped {
 		return
 	}

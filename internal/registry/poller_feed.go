@@ -88,6 +88,10 @@ type feed struct {
 	spacing time.Duration
 	repeats []time.Duration
 
+	// budget that the next check draws on; zero before the first is due, and where
+	// the Secrets are still to be read.
+	budget budget
+
 	state feedState
 	due   time.Time
 	index int // in the heap of waiting feeds
@@ -104,15 +108,6 @@ const (
 )
 
 func (f *feed) unread() bool { return f.key.unread != source{} }
-
-// host is the lane in which the feed waits for its turn; that of feeds whose
-// Secrets are still to be read is the cluster's own.
-func (f *feed) host() string {
-	if f.unread() {
-		return clusterHost
-	}
-	return f.ref.Host()
-}
 
 func (f *feed) interval() time.Duration {
 	shortest := time.Duration(0)
