@@ -49,8 +49,9 @@ type account struct {
 //
 // Checks are held to HostRule.RequestsPerSecond by all requests that were charged, and
 // those that were answered without a credential the last time, whether or not their
-// Secrets hold one, to AnonymousRequestsPerSecond besides. The layers of copies are charged to nobody, and what a mirror answers waits
-// for the origin's rate.
+// Secrets hold one, to AnonymousRequestsPerSecond besides. The layers of copies are charged to nobody. What a mirror answered
+// the last time waits for the mirror's rate alone, and goes no further in its turn; what
+// it did not waits for the origin's, and is asked for at the mirror on the way.
 //
 // A nil *Limits limits nothing. It is safe for concurrent use.
 type Limits struct {

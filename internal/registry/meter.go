@@ -31,7 +31,9 @@ func charged(ctx context.Context, q question) context.Context {
 
 // visit is one check of the poller, on its way through the client.
 type visit struct {
-	// paid is the account that the check had a token of.
+	// home is the host of what is checked.
+	home string
+	// paid is the account that the check had a token of: home's, or that of a mirror.
 	paid account
 
 	mu sync.Mutex
@@ -39,6 +41,8 @@ type visit struct {
 	prepaid bool
 	// asked is who was asked last, and as whom.
 	asked budget
+	// turnedAway is set where no mirror answered a check that was to ask mirrors only.
+	turnedAway bool
 	// rest is how long the host wants to be left alone although it answered: nothing
 	// is left of its quota.
 	rest time.Duration
@@ -66,6 +70,27 @@ func (v *visit) asks(of budget) {
 	v.asked = of
 }
 
+// turnsAway is true where a host must not be asked, since the check has waited for a
+// mirror's turn and not for the host's.
+func (v *visit) turnsAway(host string) bool {
+	if v == nil || host != v.home || v.paid.host == v.home {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.turnedAway = true
+	return true
+}
+
+func (v *visit) wasTurnedAway() bool {
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.turnedAway
+}
+
 // lastAsked is the budget that the check drew on in the end.
 func (v *visit) lastAsked() budget {
 	if v == nil {
@@ -90,7 +115,7 @@ func (v *visit) pays(a account) bool {
 }
 
 func (v *visit) told(a account, q quota) {
-	if v == nil || v.paid.host != a.host || !q.usedUp() {
+	if v == nil || v.home != a.host || !q.usedUp() {
 		return
 	}
 	v.mu.Lock()

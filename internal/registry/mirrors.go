@@ -34,7 +34,8 @@ func (c *Client) Narrow(ref reference.Reference, auth Keychain) Keychain {
 }
 
 // ask reads something at the mirrors, in their order, and where none of them has it
-// at the host itself, whose error is the one that counts.
+// at the host itself, whose error is the one that counts. A check that was let go in a
+// mirror's turn does not get that far: it comes again in the host's.
 func (c *Client) ask(ctx context.Context, q question, f operation) error {
 	if err := c.allowed(q); err != nil {
 		return err
@@ -49,6 +50,9 @@ func (c *Client) ask(ctx context.Context, q question, f operation) error {
 			return err
 		}
 		c.pause(at, err)
+	}
+	if visitOf(ctx).turnsAway(q.host()) {
+		return &Error{Class: Unavailable, Host: q.host(), Op: q.op, cause: "its turn has not come"}
 	}
 	return c.askHost(ctx, q, f)
 }

@@ -110,3 +110,104 @@ func TestDeadCredentialPausesTheAddress(t *testing.T) {
 		t.Errorf("%d anonymous requests in two minutes of 429 with Retry-After: 40, want 3 or 4", n)
 	}
 }
+
+// mirroredWorld is a ruled world with a registry that may be asked once a second, and its
+// mirror, which may be asked a hundred times.
+func mirroredWorld(t *testing.T) (w *politeWorld, origin, mirror *registrytest.Registry) {
+	t.Helper()
+	origin, mirror = registrytest.New(t), registrytest.New(t)
+	rules := registry.Rules{Hosts: []registry.HostRule{{Host: origin.Host, Mirrors: []string{mirror.Host + "/cache"}, RequestsPerSecond: 1}}}
+	return newRuledWorld(t, rules.WithPlainHTTP(origin.Host, mirror.Host)), origin, mirror
+}
+
+// TestMirrorsRate: what a mirror answers is checked in time, though the origin's rate
+// would not do for it; what it does not have is asked for at the origin at that rate.
+func TestMirrorsRate(t *testing.T) {
+	tests := map[string]struct {
+		// has is how many of 60 tags the mirror has.
+		has int
+		// wantLeast of HEADs at the mirror and wantMost requests at the origin in two
+		// minutes.
+		wantLeast, wantMost int
+	}{
+		"it has all":  {has: 60, wantLeast: 240},
+		"it has half": {has: 30, wantLeast: 120, wantMost: 121},
+		"it has none": {wantMost: 121},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, origin, mirror := mirroredWorld(t)
+			for i := range tt.has {
+				mirror.Push(t, mirror.Reference(t, fmt.Sprintf("cache/team/app-%d:stable", i)))
+			}
+			w.follow(origin, 0, 60)
+			w.elapse(4*time.Minute, time.Second) // until it is known who has what
+			origin.ResetRequests()
+			mirror.ResetRequests()
+			w.elapse(2*time.Minute, time.Second)
+			if n := mirror.Requests(http.MethodHead, ""); n < tt.wantLeast {
+				t.Errorf("%d HEADs at the mirror, want %d at least", n, tt.wantLeast)
+			}
+			if n := origin.Requests("", ""); n > tt.wantMost {
+				t.Errorf("%d requests at the origin, want %d at most", n, tt.wantMost)
+			}
+		})
+	}
+}
+
+// TestMirrorGoesDown: all go to the origin from then on, at its rate and no faster; and
+// come back.
+func TestMirrorGoesDown(t *testing.T) {
+	tests := map[string]func(http.ResponseWriter, *http.Request) bool{
+		"it has trouble":            bare(http.StatusBadGateway),
+		"it breaks off":             func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
+		"it wants to be left alone": throttles("60"),
+	}
+	for name, intercept := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, origin, mirror := mirroredWorld(t)
+			for i := range 60 {
+				mirror.Push(t, mirror.Reference(t, fmt.Sprintf("cache/team/app-%d:stable", i)))
+			}
+			refs := w.follow(origin, 0, 60)
+			w.elapse(2*time.Minute, time.Second)
+			mirror.Intercept(intercept)
+			origin.ResetRequests()
+			w.elapse(4*time.Minute, time.Second)
+			if n := origin.Requests("", ""); n < 200 || n > 242 {
+				t.Errorf("%d requests at the origin in four minutes, at one a second", n)
+			}
+			if _, least, _ := headsOf(origin, refs); least < 1 {
+				t.Error("a tag was not asked for at the origin")
+			}
+			mirror.Recover()
+			w.elapse(3*time.Minute, time.Second)
+			origin.ResetRequests()
+			mirror.ResetRequests()
+			w.elapse(time.Minute, time.Second)
+			if m, o := mirror.Requests(http.MethodHead, ""), origin.Requests("", ""); m < 120 || o != 0 {
+				t.Errorf("%d HEADs at the mirror and %d requests at the origin in the minute after, want 120 and none", m, o)
+			}
+		})
+	}
+}
+
+// TestOriginIsDown: what its mirror answers does not notice.
+func TestOriginIsDown(t *testing.T) {
+	t.Parallel()
+	w, origin, mirror := mirroredWorld(t)
+	for i := range 30 {
+		mirror.Push(t, mirror.Reference(t, fmt.Sprintf("cache/team/app-%d:stable", i)))
+	}
+	w.follow(origin, 0, 60)
+	w.elapse(4*time.Minute, time.Second)
+	origin.Fail("", "", http.StatusServiceUnavailable)
+	w.elapse(2*time.Minute, time.Second)
+	mirror.ResetRequests()
+	w.elapse(2*time.Minute, time.Second)
+	if n := mirror.Requests(http.MethodHead, ""); n < 120 {
+		t.Errorf("%d HEADs at the mirror in two minutes, want 120", n)
+	}
+}

@@ -165,15 +165,21 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.judge(ctx, f, found.verdict())
-	if of := visitOf(ctx).lastAsked(); of.host == f.budget.host {
-		f.budget = of
+	turnedAway := visitOf(ctx).wasTurnedAway()
+	switch {
+	case f.state == feedDropped:
+	case turnedAway:
+		p.drawOn(f, firstBudget(f.ref, f.keychain))
+	default:
+		p.drawOn(f, visitOf(ctx).lastAsked())
 	}
+	p.judge(ctx, f, found.verdict())
 	if f.state == feedDropped {
 		return
 	}
-	if ctx.Err() != nil {
-		// Nothing was learned. Started again, the poller begins with this.
+	if ctx.Err() != nil || turnedAway {
+		// Nothing was learned. The check is made again, by the poller that is started
+		// again, or in the turn of the host.
 		f.begun, f.asked = time.Time{}, f.asked || f.answering
 		p.schedule(f)
 		return

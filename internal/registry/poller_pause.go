@@ -12,7 +12,7 @@ import (
 
 // budget is what a registry limits: one host's requests under one credential, of
 // those that a keychain holds the one that was let in; none is the address's. A check
-// draws on that which answered the one before.
+// draws on that which answered the one before: a mirror's where that was a mirror.
 type budget struct{ host, credential string }
 
 // firstBudget is that of a first check, which begins with the first credential.

@@ -124,7 +124,7 @@ func (p *Poller) begin(ctx context.Context, group *sync.WaitGroup, l *lane, f *f
 	of := f.budget
 	group.Go(func() {
 		defer p.finished(l.host, of, f)
-		p.check(visiting(ctx, &visit{paid: l.account, prepaid: true, asked: of}), f)
+		p.check(visiting(ctx, &visit{home: f.ref.Host(), paid: l.account, prepaid: true, asked: of}), f)
 	})
 }
 
