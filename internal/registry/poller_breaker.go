@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	// breakAfter is how many checks in a row, of whichever tags, have to stay without
-	// an answer until a host counts as down.
+	// breakAfter is how many checks in a row have to stay without an answer until a host
+	// counts as down: of whichever tags where nothing answers, and each of another
+	// repository where something answers that the registry is not there.
 	breakAfter = 5
 	// maxProbing is how long a host that is down is left alone at most between two
 	// probes; the time begins with firstRetry and doubles.
@@ -25,8 +27,9 @@ const (
 // is open one check at a time is a probe, and all others wait for one that is
 // answered.
 type breaker struct {
-	// silent is how many checks in a row had no answer.
+	// silent is how many checks in a row had no answer, and ailing are their repositories.
 	silent int
+	ailing map[string]bool
 	open   bool
 	// failed probes since it was opened.
 	failed int
@@ -94,7 +97,8 @@ const (
 )
 
 // verdictOn tells them apart. An error of another host, such as the cluster, says
-// nothing.
+// nothing; that of a registry which answers, and has trouble, is an answer, unless it is
+// one of those that a proxy gives for a registry that is not there.
 func verdictOn(host string, err error) verdict {
 	of, ok := errors.AsType[*Error](err)
 	switch {
@@ -102,13 +106,17 @@ func verdictOn(host string, err error) verdict {
 		return hasAnswered
 	case !ok || of.Host != host:
 		return saysNothing
-	case of.Class == Unavailable:
+	case of.Class == Unavailable && (of.Status == 0 || missing(of.Status)):
 		return isSilent
 	case of.Status != 0:
 		return hasAnswered
 	default:
 		return saysNothing
 	}
+}
+
+func missing(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // judge draws the conclusions of a check for all that share its host or its budget.
@@ -135,7 +143,7 @@ func (p *Poller) judge(ctx context.Context, f *feed, err error) {
 // judgeSilence opens the breaker, or leaves it open.
 func (p *Poller) judgeSilence(host string, f *feed, err error, now time.Time) {
 	h := p.hosts[host]
-	h.silent++
+	h.count(f.ref.Repository, err)
 	switch {
 	case h.probe == f:
 		h.failed++
@@ -147,6 +155,19 @@ func (p *Poller) judgeSilence(host string, f *feed, err error, now time.Time) {
 	}
 	h.probeAt = now.Add(max(p.probing(h.failed), RetryAfter(err)))
 	p.metrics.breakerIs(host, h.state())
+}
+
+// count counts a check without an answer. A repository that has trouble by itself counts
+// once, however often it is asked for.
+func (b *breaker) count(repository string, err error) {
+	if b.ailing[repository] && Silence(err) == "" {
+		return
+	}
+	if b.ailing == nil {
+		b.ailing = map[string]bool{}
+	}
+	b.ailing[repository] = true
+	b.silent++
 }
 
 // probing is how long to wait with the next probe after a number of those that

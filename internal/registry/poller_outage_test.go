@@ -167,6 +167,43 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// TestRepositoriesThatAil: trouble that a registry has with some repositories is theirs
+// alone, and all others are checked in time.
+func TestRepositoriesThatAil(t *testing.T) {
+	tests := map[string]struct {
+		status, repositories int
+		wantOpen             bool
+	}{
+		"four, each of which seems not to be there":   {http.StatusServiceUnavailable, 4, false},
+		"five are the registry":                       {http.StatusBadGateway, 5, true},
+		"any number by the registry's own words":      {http.StatusInternalServerError, 20, false},
+		"any number that take it too long":            {http.StatusRequestTimeout, 20, false},
+		"a proxy that waits for it in vain is enough": {http.StatusGatewayTimeout, 20, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			w := newPoliteWorld(t, 10, r.Host)
+			refs := w.follow(r, 0, tt.repositories)
+			rare := r.Reference(t, "rare/app:stable")
+			r.Push(t, rare)
+			w.poller.Follow(owner(100), []registry.Target{{Reference: rare, Interval: 10 * time.Minute}})
+			w.elapse(5*time.Second, tenth)
+			r.Fail("", "/team/", tt.status)
+			w.elapse(5*time.Minute, time.Second)
+			want := 0
+			if tt.wantOpen {
+				want = 2
+			}
+			w.state(r, want)
+			if got := w.poller.Latest(owner(0), refs[0]); got.Failure == nil || got.Failure.Count < 3 {
+				t.Errorf("the owner is told %+v, want the failure", got.Failure)
+			}
+		})
+	}
+}
+
 // TestWaitingCountsNoFailures: between two probes nobody's failures grow.
 func TestWaitingCountsNoFailures(t *testing.T) {
 	t.Parallel()
