@@ -184,6 +184,9 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 		p.schedule(f)
 		return
 	}
+	if ClassOf(found.verdict()) != RateLimited { // that is a pause for all of its budget
+		f.leftAlone = p.clock.Now().Add(max(RetryAfter(found.err), RetryAfter(found.undescribed)))
+	}
 	f.repeatHint(found)
 	var news bool
 	if found.err != nil {

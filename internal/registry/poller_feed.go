@@ -76,8 +76,9 @@ type feed struct {
 
 	// begun is when the last check began; zero before the first.
 	begun time.Time
-	// retry is when to check again while checks fail.
-	retry time.Time
+	// retry is when to check again while checks fail, and leftAlone until when the
+	// registry wants this one not to be made, whoever asks.
+	retry, leftAlone time.Time
 	// jitter of the next check, in parts of the interval.
 	jitter float64
 	// asked is set by Check, answering during the check that answers it.

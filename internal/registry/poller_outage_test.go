@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
 	"github.com/imagelineage/imagelineage/internal/registry/registrytest"
 )
@@ -199,6 +200,42 @@ func TestRepositoriesThatAil(t *testing.T) {
 			w.state(r, want)
 			if got := w.poller.Latest(owner(0), refs[0]); got.Failure == nil || got.Failure.Count < 3 {
 				t.Errorf("the owner is told %+v, want the failure", got.Failure)
+			}
+		})
+	}
+}
+
+// TestTroubleWithATime: where a registry says when to come back, no check is made before,
+// whoever asks for it.
+func TestTroubleWithATime(t *testing.T) {
+	tests := map[string]func(*registry.Poller, reference.Reference){
+		"by nobody":                        func(*registry.Poller, reference.Reference) {},
+		"by Check":                         func(p *registry.Poller, ref reference.Reference) { p.Check(ref) },
+		"by a hint":                        func(p *registry.Poller, ref reference.Reference) { p.Hint(ref) },
+		"because a failure may be mended":  func(p *registry.Poller, _ reference.Reference) { p.CheckFailing() },
+		"because another one wants it too": func(p *registry.Poller, ref reference.Reference) { p.Follow(owner(7), []registry.Target{target(ref)}) },
+	}
+	for name, asked := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			w := newPoliteWorld(t, 10, r.Host)
+			refs := w.follow(r, 0, 1)
+			w.elapse(5*time.Second, time.Second)
+			r.Intercept(bare(http.StatusServiceUnavailable, "Retry-After", "600"))
+			w.elapse(30*time.Second, time.Second)
+			r.ResetRequests()
+			for range 60 {
+				asked(w.poller, refs[0])
+				w.elapse(9*time.Second, time.Second)
+			}
+			if n := r.Requests("", ""); n != 0 {
+				t.Errorf("%d requests in nine of ten minutes, want none", n)
+			}
+			r.Recover()
+			w.elapse(time.Minute, time.Second)
+			if n := r.Requests(http.MethodHead, ""); n == 0 {
+				t.Error("it was not asked when the time was over")
 			}
 		})
 	}

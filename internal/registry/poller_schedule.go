@@ -177,6 +177,9 @@ func (p *Poller) dueAt(f *feed) time.Time {
 	if f.hinted && due.After(f.begun.Add(f.spacing)) {
 		due = f.begun.Add(f.spacing)
 	}
+	if due.Before(f.leftAlone) {
+		return f.leftAlone
+	}
 	return due
 }
 
