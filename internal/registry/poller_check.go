@@ -121,7 +121,7 @@ func (p *Poller) readSecrets(ctx context.Context, f *feed) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.move(f, of, key, keychain)
+	p.move(f, of, key, keychain, false)
 }
 
 // resolve finds the feed for a source's credential.
@@ -156,7 +156,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 			key = feedKey{name: f.key.name, unread: of}
 		}
 		p.mu.Lock()
-		p.move(f, of, key, keychain)
+		p.move(f, of, key, keychain, now)
 		p.mu.Unlock()
 	}
 }

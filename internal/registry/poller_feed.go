@@ -229,8 +229,9 @@ func (p *Poller) leave(f *follower) {
 
 // move takes the followers whose credentials come from a source to the feed of
 // another credential. They do not forget what was answered before; and a check
-// that was asked for is made there.
-func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
+// that was asked for is made there. Where one was made just now that was not refused,
+// the next comes when it would have come.
+func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain, refused bool) {
 	if from.key == to {
 		return
 	}
@@ -248,6 +249,9 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 		if !exists {
 			joined.described, joined.detail, joined.undescribed = from.described, from.detail, from.undescribed
 			joined.tags = from.tags
+			if !refused && !from.unread() && !joined.unread() {
+				joined.begun, joined.retry, joined.jitter = from.begun, from.retry, from.jitter
+			}
 		} else if joined.seen != brought {
 			p.pending.add(f.owner)
 		}
