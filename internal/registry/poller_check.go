@@ -208,10 +208,12 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 }
 
 // repeatHint has a check that answered a hint made again, as often as is worth it, as
-// long as it finds what was there before.
+// long as it finds what was there before. After a failure checks are made again anyway.
 func (f *feed) repeatHint(found answer) {
 	switch {
-	case found.err != nil || len(f.repeats) == 0 || f.hinted:
+	case found.err != nil:
+		f.repeats = nil
+	case len(f.repeats) == 0 || f.hinted:
 	case f.seen.Digest != v1alpha1.Digest(found.digest):
 		f.repeats = nil
 	default:

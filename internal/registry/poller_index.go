@@ -16,8 +16,8 @@ import (
 var hintRepeats = []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second}
 
 // hintSpacing is how long after the beginning of its last check a tag is checked again
-// because of a hint. What sends ten thousand hints a second causes a check or two of
-// them, with hintRepeats.
+// because of a hint. What sends ten thousand hints a second causes one check a second,
+// and two more when it begins.
 const hintSpacing = time.Second
 
 // Hint has tags checked soon, because somebody says that they were moved: at once,
@@ -50,7 +50,13 @@ func (p *Poller) hint(f *feed) bool {
 	if f.asked || f.state == feedQueued || f.hinted && f.spacing <= hintSpacing {
 		return false
 	}
-	f.hinted, f.spacing, f.repeats = true, hintSpacing, hintRepeats
+	if f.hinted || len(f.repeats) > 0 {
+		// An earlier hint is followed up still: of its repeats the last comes once more.
+		f.repeats = hintRepeats[len(hintRepeats)-1:]
+	} else {
+		f.repeats = hintRepeats
+	}
+	f.hinted, f.spacing = true, hintSpacing
 	before := f.due
 	p.reschedule(f)
 	return f.state == feedRunning || f.due.Before(before)

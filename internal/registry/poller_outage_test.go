@@ -424,6 +424,54 @@ func TestHint(t *testing.T) {
 	}
 }
 
+// TestSteadyHints: one check a second, however many there are, and the last one is
+// followed up.
+func TestSteadyHints(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 100, r.Host)
+	ref := r.Reference(t, "team/app:stable")
+	r.Push(t, ref)
+	w.poller.Follow(owner(0), []registry.Target{{Reference: ref, Interval: time.Hour}})
+	w.elapse(5*time.Second, tenth)
+	r.ResetRequests()
+	for range 600 {
+		w.poller.Hint(ref)
+		w.elapse(tenth, 50*time.Millisecond)
+	}
+	if n := r.Requests(http.MethodHead, ""); n < 58 || n > 63 {
+		t.Errorf("%d HEADs in a minute of hints, want 60 and two", n)
+	}
+	w.drain()
+	w.elapse(tenth, tenth)
+	digest := r.Push(t, ref)
+	w.elapse(8*time.Second, tenth)
+	if got := w.poller.Latest(owner(0), ref); string(got.Digest) != digest {
+		t.Errorf("%s is known, want what was pushed after the last hint", got.Digest)
+	}
+}
+
+// TestHintBeforeAnOutage: what a hint is followed up with is over with the outage.
+func TestHintBeforeAnOutage(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 100, r.Host)
+	refs := w.follow(r, 0, 1)
+	w.elapse(5*time.Second, tenth)
+	r.Fail("", "", http.StatusInternalServerError)
+	w.poller.Hint(refs[0])
+	w.elapse(time.Minute, tenth)
+	r.Recover()
+	r.ResetRequests()
+	for w.poller.Latest(owner(0), refs[0]).Failure != nil {
+		w.elapse(tenth, tenth)
+	}
+	w.elapse(10*time.Second, tenth)
+	if n := r.Requests(http.MethodHead, ""); n != 1 {
+		t.Errorf("%d HEADs in the ten seconds after the first answer, want that one", n)
+	}
+}
+
 // TestHintBeforeThePush: a registry that tells of a push before it moves the tag is
 // asked again.
 func TestHintBeforeThePush(t *testing.T) {
