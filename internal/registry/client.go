@@ -164,6 +164,7 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 		if err != nil {
 			return err
 		}
+		visitOf(ctx).asks(budget{host: q.host(), credential: s.key.credential})
 		err = c.bounded(ctx, q, func(ctx context.Context) error {
 			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()
 			return f(ctx, q, s, repository)

@@ -22,6 +22,11 @@ const (
 	// wait a nanosecond more.
 	nearlyOne = 1 - 1e-6
 	soonOne   = 1 - 1e-9
+	// maxDebt is the rate of a minute, and leastDebt how many requests may be owed at
+	// any rate. However much people, builds and copies ask a host, a check waits no
+	// longer for it than that.
+	maxDebt   = time.Minute
+	leastDebt = 10
 	// sweepAt is how many buckets are kept before full ones are dropped: a full
 	// bucket is as good as a new one.
 	sweepAt = 256
@@ -44,8 +49,10 @@ type account struct {
 // always has the other half.
 //
 // Checks are held to HostRule.RequestsPerSecond by all requests that were charged, and
-// those whose Secrets hold no credential for the host to AnonymousRequestsPerSecond
-// besides. What a mirror answers waits for the origin's rate.
+// those that were answered without a credential the last time, whether or not their
+// Secrets hold one, to AnonymousRequestsPerSecond besides. What a mirror answered the
+// last time waits for the mirror's rate alone, and goes no further in its turn; what it
+// did not waits for the origin's, and is asked for at the mirror on the way.
 //
 // A nil *Limits limits nothing. It is safe for concurrent use.
 type Limits struct {
@@ -78,7 +85,7 @@ func (l *Limits) half() *Limits {
 }
 
 // charge takes a token for a request that is made anyway. Where there is none, the
-// bucket is in debt.
+// bucket is in debt; what is more than maxDebt is let off.
 func (l *Limits) charge(a account) {
 	if l == nil {
 		return
@@ -87,7 +94,9 @@ func (l *Limits) charge(a account) {
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	for _, bucket := range l.bucketsOf(a, now) {
-		bucket.ReserveN(now, 1)
+		if bucket.TokensAt(now) > -max(leastDebt, float64(bucket.Limit())*maxDebt.Seconds()) {
+			bucket.ReserveN(now, 1)
+		}
 	}
 }
 

@@ -27,11 +27,18 @@ func charging(ctx context.Context, a account) context.Context {
 
 // visit is one check of the poller, on its way through the client.
 type visit struct {
-	host string
+	// home is the host of what is checked.
+	home string
+	// paid is the account that the check had a token of: home's, or that of a mirror.
+	paid account
 
 	mu sync.Mutex
-	// prepaid is set until the request is made that the check had a token for.
+	// prepaid is set until the request is made that the token was for.
 	prepaid bool
+	// asked is who was asked last, and as whom.
+	asked budget
+	// turnedAway is set where no mirror answered a check that was to ask mirrors only.
+	turnedAway bool
 	// rest is how long the host wants to be left alone although it answered: nothing
 	// is left of its quota.
 	rest time.Duration
@@ -49,9 +56,51 @@ func visitOf(ctx context.Context) *visit {
 	return v
 }
 
-// pays is true once, for the first request to the host that is visited.
+// asks notes who is asked now, and as whom.
+func (v *visit) asks(of budget) {
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asked = of
+}
+
+// turnsAway is true where a host must not be asked, since the check has waited for a
+// mirror's turn and not for the host's.
+func (v *visit) turnsAway(host string) bool {
+	if v == nil || host != v.home || v.paid.host == v.home {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.turnedAway = true
+	return true
+}
+
+func (v *visit) wasTurnedAway() bool {
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.turnedAway
+}
+
+// lastAsked is the budget that the check drew on in the end.
+func (v *visit) lastAsked() budget {
+	if v == nil {
+		return budget{}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
+}
+
+// pays is true once, for the first request that is charged to the account with the
+// token.
 func (v *visit) pays(a account) bool {
-	if v == nil || v.host != a.host {
+	if v == nil || v.paid != a {
 		return false
 	}
 	v.mu.Lock()
@@ -62,7 +111,7 @@ func (v *visit) pays(a account) bool {
 }
 
 func (v *visit) told(a account, q quota) {
-	if v == nil || v.host != a.host || !q.usedUp() {
+	if v == nil || v.home != a.host || !q.usedUp() {
 		return
 	}
 	v.mu.Lock()

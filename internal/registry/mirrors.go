@@ -34,7 +34,8 @@ func (c *Client) Narrow(ref reference.Reference, auth Keychain) Keychain {
 }
 
 // ask reads something at the mirrors, in their order, and where none of them has it
-// at the host itself, whose error is the one that counts.
+// at the host itself, whose error is the one that counts. A check that was let go in a
+// mirror's turn does not get that far: it comes again in the host's.
 func (c *Client) ask(ctx context.Context, q question, f operation) error {
 	if err := c.allowed(q); err != nil {
 		return err
@@ -50,12 +51,15 @@ func (c *Client) ask(ctx context.Context, q question, f operation) error {
 		}
 		c.pause(at, err)
 	}
+	if visitOf(ctx).turnsAway(q.host()) {
+		return &Error{Class: Unavailable, Host: q.host(), Op: q.op, cause: "its turn has not come"}
+	}
 	return c.askHost(ctx, q, f)
 }
 
 // paused is whether a mirror, or what is asked there, had no answer a moment ago.
 func (c *Client) paused(at question) bool {
-	for _, what := range []string{at.host(), at.asked()} {
+	for _, what := range []string{at.host(), at.asker(), at.asked()} {
 		if _, ok := c.pauses.get(what); ok {
 			return true
 		}
@@ -63,17 +67,24 @@ func (c *Client) paused(at question) bool {
 	return false
 }
 
-// pause has a mirror passed over: for everything where it is down; where it does not have
-// a tag, or refuses a credential, only for these.
+// pause has a mirror passed over: for everything where it gives no answer, and for all
+// that is asked as somebody whom it limits. Where it has trouble with a tag, does not have
+// it or refuses a credential, that holds for these alone: it may have the others.
 func (c *Client) pause(at question, err error) {
 	what := at.asked()
-	if class := ClassOf(err); class == Unavailable || class == RateLimited {
+	switch {
+	case Silence(err) != "":
 		what = at.host()
+	case ClassOf(err) == RateLimited:
+		what = at.asker()
 	}
 	c.pauses.put(what, struct{}{}, max(mirrorPause, RetryAfter(err)))
 }
 
-// asked is what was asked for, and as whom.
-func (q question) asked() string {
-	return q.ref.Name() + " " + hashOf(hashesOf(q.auth.candidates(q.ref)))
+// asker is who is asked, and as whom.
+func (q question) asker() string {
+	return q.host() + " " + hashOf(hashesOf(q.auth.candidates(q.ref)))
 }
+
+// asked is what was asked for, and as whom.
+func (q question) asked() string { return q.ref.Name() + " " + q.asker() }

@@ -106,7 +106,7 @@ func TestMirrorWithoutAnAnswer(t *testing.T) {
 		},
 		"it refuses":         {intercept: bare(http.StatusForbidden), wantOther: true, wantPause: time.Minute},
 		"it is a login page": {intercept: webPage, wantOther: true, wantPause: time.Minute},
-		"it has trouble":     {intercept: bare(http.StatusBadGateway), wantPause: time.Minute},
+		"it has trouble":     {intercept: bare(http.StatusBadGateway), wantOther: true, wantPause: time.Minute},
 		"it wants to be left alone": {
 			intercept: bare(http.StatusTooManyRequests, "Retry-After", "120"), wantPause: 2 * time.Minute,
 		},
@@ -135,6 +135,28 @@ func TestMirrorWithoutAnAnswer(t *testing.T) {
 			m.head(t, m.there, anonymous)
 		})
 	}
+}
+
+// TestMirrorLimitsACredential: it is asked on as somebody else.
+func TestMirrorLimitsACredential(t *testing.T) {
+	m := newMirrored(t)
+	m.mirror.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
+		user, _, _ := req.BasicAuth()
+		switch {
+		case user == "me":
+			return throttles("120")(w, req)
+		case user == "" && req.URL.Path == "/v2/":
+			w.Header().Set("WWW-Authenticate", "Basic")
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return false
+	})
+	m.head(t, m.here, keychain(t, m.mirror.Host, "me", "word"))
+	if atMirror, _ := m.head(t, m.here, keychain(t, m.mirror.Host, "me", "word")); atMirror != 0 {
+		t.Errorf("%d requests more as the one who is limited", atMirror)
+	}
+	m.head(t, m.there, keychain(t, m.mirror.Host, "you", "word"))
 }
 
 func TestMirrorsInTheirOrder(t *testing.T) {

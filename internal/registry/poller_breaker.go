@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	// breakAfter is how many checks in a row, of whichever tags, have to stay without
-	// an answer until a host counts as down.
+	// breakAfter is how many checks in a row have to stay without an answer until a host
+	// counts as down: of whichever tags where nothing answers, and each of another
+	// repository where something answers that the registry is not there.
 	breakAfter = 5
 	// maxProbing is how long a host that is down is left alone at most between two
 	// probes; the time begins with firstRetry and doubles.
@@ -25,8 +27,9 @@ const (
 // is open one check at a time is a probe, and all others wait for one that is
 // answered.
 type breaker struct {
-	// silent is how many checks in a row had no answer.
+	// silent is how many checks in a row had no answer, and ailing are their repositories.
 	silent int
+	ailing map[string]bool
 	open   bool
 	// failed probes since it was opened.
 	failed int
@@ -64,21 +67,22 @@ func (b *breaker) state() breakerState {
 func (p *Poller) probe(h *hostState, f *feed) {
 	if h.open {
 		h.probe = f
-		p.metrics.breakerIs(f.host(), h.state())
+		p.metrics.breakerIs(f.budget.host, h.state())
 	}
-	if paused := p.pauses[f.budget()]; paused != nil {
+	if paused := p.pauses[f.budget]; paused != nil {
 		paused.probe = f
 	}
 }
 
-// probed notes that a check is over. What it found out is judged before; a probe that
-// was given up found out nothing, and the next may go.
-func (p *Poller) probed(h *hostState, f *feed) {
+// probed notes that a check is over which drew on a budget. What it found out is judged
+// before; a probe that was given up, or drew on another budget in the end, found out
+// nothing, and the next may go.
+func (p *Poller) probed(h *hostState, of budget, f *feed) {
 	if h.probe == f {
 		h.probe = nil
-		p.metrics.breakerIs(f.host(), h.state())
+		p.metrics.breakerIs(of.host, h.state())
 	}
-	if paused := p.pauses[f.budget()]; paused != nil && paused.probe == f {
+	if paused := p.pauses[of]; paused != nil && paused.probe == f {
 		paused.probe = nil
 	}
 }
@@ -93,7 +97,8 @@ const (
 )
 
 // verdictOn tells them apart. An error of another host, such as the cluster, says
-// nothing.
+// nothing; that of a registry which answers, and has trouble, is an answer, unless it is
+// one of those that a proxy gives for a registry that is not there.
 func verdictOn(host string, err error) verdict {
 	of, ok := errors.AsType[*Error](err)
 	switch {
@@ -101,7 +106,7 @@ func verdictOn(host string, err error) verdict {
 		return hasAnswered
 	case !ok || of.Host != host:
 		return saysNothing
-	case of.Class == Unavailable:
+	case of.Class == Unavailable && (of.Status == 0 || missing(of.Status)):
 		return isSilent
 	case of.Status != 0:
 		return hasAnswered
@@ -110,40 +115,59 @@ func verdictOn(host string, err error) verdict {
 	}
 }
 
+func missing(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
 // judge draws the conclusions of a check for all that share its host or its budget.
 func (p *Poller) judge(ctx context.Context, f *feed, err error) {
-	h, ok := p.hosts[f.host()]
-	if !ok || f.unread() || ctx.Err() != nil {
+	host := visitOf(ctx).lastAsked().host
+	h, ok := p.hosts[host]
+	if !ok || host == clusterHost || ctx.Err() != nil {
 		return
 	}
 	now := p.clock.Now()
-	is := verdictOn(f.host(), err)
+	is := verdictOn(host, err)
 	switch is {
 	case hasAnswered:
 		h.answered = true
 		h.breaker = breaker{}
-		p.metrics.breakerIs(f.host(), breakerClosed)
+		p.metrics.breakerIs(host, breakerClosed)
 	case isSilent:
-		p.judgeSilence(h, f, err, now)
+		p.judgeSilence(host, f, err, now)
 	default:
 	}
 	p.judgeBudget(ctx, f, err, is, now)
 }
 
 // judgeSilence opens the breaker, or leaves it open.
-func (p *Poller) judgeSilence(h *hostState, f *feed, err error, now time.Time) {
-	h.silent++
+func (p *Poller) judgeSilence(host string, f *feed, err error, now time.Time) {
+	h := p.hosts[host]
+	h.count(f.ref.Repository, err)
 	switch {
 	case h.probe == f:
 		h.failed++
-		p.tellHost(f, err)
+		p.tellHost(host, f.begun, err)
 	case h.open || h.silent < breakAfter:
 		return
 	default:
 		h.open = true
 	}
 	h.probeAt = now.Add(max(p.probing(h.failed), RetryAfter(err)))
-	p.metrics.breakerIs(f.host(), h.state())
+	p.metrics.breakerIs(host, h.state())
+}
+
+// count counts a check without an answer. A repository that has trouble by itself counts
+// once, however often it is asked for.
+func (b *breaker) count(repository string, err error) {
+	if b.ailing[repository] && Silence(err) == "" {
+		return
+	}
+	if b.ailing == nil {
+		b.ailing = map[string]bool{}
+	}
+	b.ailing[repository] = true
+	b.silent++
 }
 
 // probing is how long to wait with the next probe after a number of those that
@@ -153,17 +177,17 @@ func (p *Poller) probing(failed int) time.Duration {
 	return wait + time.Duration(jitterWidth*(2*p.random()-1)*float64(wait))
 }
 
-// tellHost has all that wait for a host hear that a probe of it failed.
-func (p *Poller) tellHost(probe *feed, err error) {
-	host := probe.host()
+// tellHost has all that wait for a host hear that a probe of it failed which began at a
+// time.
+func (p *Poller) tellHost(host string, begun time.Time, err error) {
 	for _, anonymous := range []bool{true, false} {
 		if l, ok := p.lanes[account{host: host, anonymous: anonymous}]; ok {
-			l.queue = p.tell(l.queue, err, probe.begun)
+			l.queue = p.tell(l.queue, err, begun)
 		}
 	}
 	for of, paused := range p.pauses {
 		if of.host == host {
-			paused.parked = p.tell(paused.parked, err, probe.begun)
+			paused.parked = p.tell(paused.parked, err, begun)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (p *Poller) readSecrets(ctx context.Context, f *feed) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.move(f, of, key, keychain)
+	p.move(f, of, key, keychain, false)
 }
 
 // resolve finds the feed for a source's credential.
@@ -156,7 +156,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 			key = feedKey{name: f.key.name, unread: of}
 		}
 		p.mu.Lock()
-		p.move(f, of, key, keychain)
+		p.move(f, of, key, keychain, now)
 		p.mu.Unlock()
 	}
 }
@@ -165,15 +165,27 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	turnedAway := visitOf(ctx).wasTurnedAway()
+	switch {
+	case f.state == feedDropped:
+	case turnedAway:
+		p.drawOn(f, firstBudget(f.ref, f.keychain))
+	default:
+		p.drawOn(f, visitOf(ctx).lastAsked())
+	}
 	p.judge(ctx, f, found.verdict())
 	if f.state == feedDropped {
 		return
 	}
-	if ctx.Err() != nil {
-		// Nothing was learned. Started again, the poller begins with this.
+	if ctx.Err() != nil || turnedAway {
+		// Nothing was learned. The check is made again, by the poller that is started
+		// again, or in the turn of the host.
 		f.begun, f.asked = time.Time{}, f.asked || f.answering
 		p.schedule(f)
 		return
+	}
+	if ClassOf(found.verdict()) != RateLimited { // that is a pause for all of its budget
+		f.leftAlone = p.clock.Now().Add(max(RetryAfter(found.err), RetryAfter(found.undescribed)))
 	}
 	f.repeatHint(found)
 	var news bool
@@ -196,10 +208,12 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 }
 
 // repeatHint has a check that answered a hint made again, as often as is worth it, as
-// long as it finds what was there before.
+// long as it finds what was there before. After a failure checks are made again anyway.
 func (f *feed) repeatHint(found answer) {
 	switch {
-	case found.err != nil || len(f.repeats) == 0 || f.hinted:
+	case found.err != nil:
+		f.repeats = nil
+	case len(f.repeats) == 0 || f.hinted:
 	case f.seen.Digest != v1alpha1.Digest(found.digest):
 		f.repeats = nil
 	default:

@@ -4,6 +4,7 @@
 package registry_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,31 @@ func TestRotation(t *testing.T) {
 			t.Errorf("the Secret was read %d times, want twice", n)
 		}
 	})
+}
+
+// TestRotationOfWhatWorks: a credential that is renewed before it ends costs no checks
+// but those that are due.
+func TestRotationOfWhatWorks(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 100, r.Host)
+	r.RequireLogin(false, me, registrytest.Login{User: "me", Password: "new"})
+	w.cluster.set("shop/pull", pullSecret(r.Host, "me", "word"))
+	for i := range 20 {
+		ref := r.Reference(t, fmt.Sprintf("team/app-%d:stable", i))
+		r.Push(t, ref)
+		w.poller.Follow(owner(i), []registry.Target{private(ref, "shop")})
+	}
+	w.elapse(4*time.Minute+30*time.Second, time.Second)
+	w.cluster.set("shop/pull", pullSecret(r.Host, "me", "new"))
+	r.ResetRequests()
+	w.elapse(4*time.Minute, time.Second)
+	if n := r.Requests("HEAD", ""); n != 4*20 {
+		t.Errorf("%d HEADs for 20 tags in four minutes, want 80", n)
+	}
+	if n := r.Requests("GET", ""); n == 0 {
+		t.Error("no session was begun: the credential was not renewed")
+	}
 }
 
 // TestServiceAccount: its pull secrets count as a pod's would.

@@ -76,8 +76,9 @@ type feed struct {
 
 	// begun is when the last check began; zero before the first.
 	begun time.Time
-	// retry is when to check again while checks fail.
-	retry time.Time
+	// retry is when to check again while checks fail, and leftAlone until when the
+	// registry wants this one not to be made, whoever asks.
+	retry, leftAlone time.Time
 	// jitter of the next check, in parts of the interval.
 	jitter float64
 	// asked is set by Check, answering during the check that answers it.
@@ -87,6 +88,10 @@ type feed struct {
 	hinted  bool
 	spacing time.Duration
 	repeats []time.Duration
+
+	// budget that the next check draws on; zero before the first is due, and where
+	// the Secrets are still to be read.
+	budget budget
 
 	state feedState
 	due   time.Time
@@ -104,15 +109,6 @@ const (
 )
 
 func (f *feed) unread() bool { return f.key.unread != source{} }
-
-// host is the lane in which the feed waits for its turn; that of feeds whose
-// Secrets are still to be read is the cluster's own.
-func (f *feed) host() string {
-	if f.unread() {
-		return clusterHost
-	}
-	return f.ref.Host()
-}
 
 func (f *feed) interval() time.Duration {
 	shortest := time.Duration(0)
@@ -233,8 +229,9 @@ func (p *Poller) leave(f *follower) {
 
 // move takes the followers whose credentials come from a source to the feed of
 // another credential. They do not forget what was answered before; and a check
-// that was asked for is made there.
-func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
+// that was asked for is made there. Where one was made just now that was not refused,
+// the next comes when it would have come.
+func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain, refused bool) {
 	if from.key == to {
 		return
 	}
@@ -252,6 +249,9 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 		if !exists {
 			joined.described, joined.detail, joined.undescribed = from.described, from.detail, from.undescribed
 			joined.tags = from.tags
+			if !refused && !from.unread() && !joined.unread() {
+				joined.begun, joined.retry, joined.jitter = from.begun, from.retry, from.jitter
+			}
 		} else if joined.seen != brought {
 			p.pending.add(f.owner)
 		}

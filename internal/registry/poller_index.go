@@ -16,8 +16,8 @@ import (
 var hintRepeats = []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second}
 
 // hintSpacing is how long after the beginning of its last check a tag is checked again
-// because of a hint. What sends ten thousand hints a second causes a check or two of
-// them, with hintRepeats.
+// because of a hint. What sends ten thousand hints a second causes one check a second,
+// and two more when it begins.
 const hintSpacing = time.Second
 
 // Hint has tags checked soon, because somebody says that they were moved: at once,
@@ -50,7 +50,13 @@ func (p *Poller) hint(f *feed) bool {
 	if f.asked || f.state == feedQueued || f.hinted && f.spacing <= hintSpacing {
 		return false
 	}
-	f.hinted, f.spacing, f.repeats = true, hintSpacing, hintRepeats
+	if f.hinted || len(f.repeats) > 0 {
+		// An earlier hint is followed up still: of its repeats the last comes once more.
+		f.repeats = hintRepeats[len(hintRepeats)-1:]
+	} else {
+		f.repeats = hintRepeats
+	}
+	f.hinted, f.spacing = true, hintSpacing
 	before := f.due
 	p.reschedule(f)
 	return f.state == feedRunning || f.due.Before(before)
@@ -68,7 +74,11 @@ func (p *Poller) index(f *feed) {
 		p.names[f.key.name] = named
 	}
 	named[f] = struct{}{}
-	host := f.ref.Host()
+	p.joinHost(f.ref.Host())
+	p.metrics.polled(len(p.feeds))
+}
+
+func (p *Poller) joinHost(host string) {
 	h, ok := p.hosts[host]
 	if !ok {
 		h = &hostState{}
@@ -77,23 +87,52 @@ func (p *Poller) index(f *feed) {
 		p.metrics.breakerIs(host, h.state())
 	}
 	h.feeds++
-	p.metrics.polled(len(p.feeds))
 }
 
-// unindex forgets a feed that was dropped. Its host is forgotten later: the feed's
-// followers may be on their way to another one.
-func (p *Poller) unindex(f *feed) {
-	delete(p.names[f.key.name], f)
-	if len(p.names[f.key.name]) == 0 {
-		delete(p.names, f.key.name)
-	}
-	host := f.ref.Host()
+// leaveHost counts a feed less. The host is forgotten later: the feed's followers may be
+// on their way to another one of it.
+func (p *Poller) leaveHost(host string) {
 	h := p.hosts[host]
 	h.feeds--
 	if h.feeds == 0 {
 		p.vacant[host] = struct{}{}
 		p.nudge()
 	}
+}
+
+// drawOn says on what a feed's next check draws. A mirror is a host in its own right, as
+// long as it answers.
+func (p *Poller) drawOn(f *feed, next budget) {
+	before := f.mirror()
+	f.budget = next
+	after := f.mirror()
+	if before == after {
+		return
+	}
+	if after != "" {
+		p.joinHost(after)
+	}
+	if before != "" {
+		p.leaveHost(before)
+	}
+}
+
+// mirror is the host that the next check goes to where it is not the feed's own.
+func (f *feed) mirror() string {
+	if f.budget.host == f.ref.Host() {
+		return ""
+	}
+	return f.budget.host
+}
+
+// unindex forgets a feed that was dropped.
+func (p *Poller) unindex(f *feed) {
+	delete(p.names[f.key.name], f)
+	if len(p.names[f.key.name]) == 0 {
+		delete(p.names, f.key.name)
+	}
+	p.drawOn(f, budget{})
+	p.leaveHost(f.ref.Host())
 	p.metrics.polled(len(p.feeds))
 }
 

@@ -30,9 +30,7 @@ type lane struct {
 	queue   []*feed
 }
 
-func (f *feed) account() account {
-	return account{host: f.host(), anonymous: f.key.credential == ""}
-}
+func (b budget) account() account { return account{host: b.host, anonymous: b.credential == ""} }
 
 // enqueue takes a feed that is due out of the heap, and puts it into its lane.
 func (p *Poller) enqueue(f *feed, now time.Time) {
@@ -40,13 +38,15 @@ func (p *Poller) enqueue(f *feed, now time.Time) {
 	if f.due.IsZero() {
 		f.due = now
 	}
+	if f.budget == (budget{}) && !f.unread() {
+		f.budget = firstBudget(f.ref, f.keychain)
+	}
 	f.state = feedQueued
-	l := p.laneOf(f)
+	l := p.laneOf(f.budget.account())
 	l.queue = append(l.queue, f)
 }
 
-func (p *Poller) laneOf(f *feed) *lane {
-	a := f.account()
+func (p *Poller) laneOf(a account) *lane {
 	l, ok := p.lanes[a]
 	if !ok {
 		l = &lane{account: a, host: p.hosts[a.host]}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
 	"github.com/imagelineage/imagelineage/internal/registry/registrytest"
 )
@@ -164,6 +165,79 @@ func TestBreaker(t *testing.T) {
 	w.state(dead, 0)
 	if got := w.poller.Latest(owner(3), refs[3]); got.Failure != nil {
 		t.Errorf("a failure is left: %+v", got.Failure)
+	}
+}
+
+// TestRepositoriesThatAil: trouble that a registry has with some repositories is theirs
+// alone, and all others are checked in time.
+func TestRepositoriesThatAil(t *testing.T) {
+	tests := map[string]struct {
+		status, repositories int
+		wantOpen             bool
+	}{
+		"four, each of which seems not to be there":   {http.StatusServiceUnavailable, 4, false},
+		"five are the registry":                       {http.StatusBadGateway, 5, true},
+		"any number by the registry's own words":      {http.StatusInternalServerError, 20, false},
+		"any number that take it too long":            {http.StatusRequestTimeout, 20, false},
+		"a proxy that waits for it in vain is enough": {http.StatusGatewayTimeout, 20, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			w := newPoliteWorld(t, 10, r.Host)
+			refs := w.follow(r, 0, tt.repositories)
+			rare := r.Reference(t, "rare/app:stable")
+			r.Push(t, rare)
+			w.poller.Follow(owner(100), []registry.Target{{Reference: rare, Interval: 10 * time.Minute}})
+			w.elapse(5*time.Second, tenth)
+			r.Fail("", "/team/", tt.status)
+			w.elapse(5*time.Minute, time.Second)
+			want := 0
+			if tt.wantOpen {
+				want = 2
+			}
+			w.state(r, want)
+			if got := w.poller.Latest(owner(0), refs[0]); got.Failure == nil || got.Failure.Count < 3 {
+				t.Errorf("the owner is told %+v, want the failure", got.Failure)
+			}
+		})
+	}
+}
+
+// TestTroubleWithATime: where a registry says when to come back, no check is made before,
+// whoever asks for it.
+func TestTroubleWithATime(t *testing.T) {
+	tests := map[string]func(*registry.Poller, reference.Reference){
+		"by nobody":                        func(*registry.Poller, reference.Reference) {},
+		"by Check":                         func(p *registry.Poller, ref reference.Reference) { p.Check(ref) },
+		"by a hint":                        func(p *registry.Poller, ref reference.Reference) { p.Hint(ref) },
+		"because a failure may be mended":  func(p *registry.Poller, _ reference.Reference) { p.CheckFailing() },
+		"because another one wants it too": func(p *registry.Poller, ref reference.Reference) { p.Follow(owner(7), []registry.Target{target(ref)}) },
+	}
+	for name, asked := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			w := newPoliteWorld(t, 10, r.Host)
+			refs := w.follow(r, 0, 1)
+			w.elapse(5*time.Second, time.Second)
+			r.Intercept(bare(http.StatusServiceUnavailable, "Retry-After", "600"))
+			w.elapse(30*time.Second, time.Second)
+			r.ResetRequests()
+			for range 60 {
+				asked(w.poller, refs[0])
+				w.elapse(9*time.Second, time.Second)
+			}
+			if n := r.Requests("", ""); n != 0 {
+				t.Errorf("%d requests in nine of ten minutes, want none", n)
+			}
+			r.Recover()
+			w.elapse(time.Minute, time.Second)
+			if n := r.Requests(http.MethodHead, ""); n == 0 {
+				t.Error("it was not asked when the time was over")
+			}
+		})
 	}
 }
 
@@ -347,6 +421,54 @@ func TestHint(t *testing.T) {
 	w.elapse(10*time.Second, tenth)
 	if more := r.Requests("HEAD", "") - n; more != 0 {
 		t.Errorf("%d HEADs more: from here on the interval counts", more)
+	}
+}
+
+// TestSteadyHints: one check a second, however many there are, and the last one is
+// followed up.
+func TestSteadyHints(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 100, r.Host)
+	ref := r.Reference(t, "team/app:stable")
+	r.Push(t, ref)
+	w.poller.Follow(owner(0), []registry.Target{{Reference: ref, Interval: time.Hour}})
+	w.elapse(5*time.Second, tenth)
+	r.ResetRequests()
+	for range 600 {
+		w.poller.Hint(ref)
+		w.elapse(tenth, 50*time.Millisecond)
+	}
+	if n := r.Requests(http.MethodHead, ""); n < 58 || n > 63 {
+		t.Errorf("%d HEADs in a minute of hints, want 60 and two", n)
+	}
+	w.drain()
+	w.elapse(tenth, tenth)
+	digest := r.Push(t, ref)
+	w.elapse(8*time.Second, tenth)
+	if got := w.poller.Latest(owner(0), ref); string(got.Digest) != digest {
+		t.Errorf("%s is known, want what was pushed after the last hint", got.Digest)
+	}
+}
+
+// TestHintBeforeAnOutage: what a hint is followed up with is over with the outage.
+func TestHintBeforeAnOutage(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 100, r.Host)
+	refs := w.follow(r, 0, 1)
+	w.elapse(5*time.Second, tenth)
+	r.Fail("", "", http.StatusInternalServerError)
+	w.poller.Hint(refs[0])
+	w.elapse(time.Minute, tenth)
+	r.Recover()
+	r.ResetRequests()
+	for w.poller.Latest(owner(0), refs[0]).Failure != nil {
+		w.elapse(tenth, tenth)
+	}
+	w.elapse(10*time.Second, tenth)
+	if n := r.Requests(http.MethodHead, ""); n != 1 {
+		t.Errorf("%d HEADs in the ten seconds after the first answer, want that one", n)
 	}
 }
 

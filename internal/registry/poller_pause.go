@@ -6,12 +6,23 @@ package registry
 import (
 	"context"
 	"time"
+
+	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
-// budget is what a registry limits: one host's requests under one credential.
+// budget is what a registry limits: one host's requests under one credential, of
+// those that a keychain holds the one that was let in; none is the address's. A check
+// draws on that which answered the one before: a mirror's where that was a mirror.
 type budget struct{ host, credential string }
 
-func (f *feed) budget() budget { return budget{host: f.host(), credential: f.key.credential} }
+// firstBudget is that of a first check, which begins with the first credential.
+func firstBudget(ref reference.Reference, auth Keychain) budget {
+	of := budget{host: ref.Host()}
+	if candidates := auth.candidates(ref); len(candidates) > 0 {
+		of.credential = candidates[0].hash()
+	}
+	return of
+}
 
 // pause is a time in which a budget is left alone, since the registry said so. When it
 // is over one check is a probe, and only its success lets the others go: a registry
@@ -28,7 +39,7 @@ type pause struct {
 
 // parks is true where a feed has to wait for the end of a pause; it is kept there.
 func (p *Poller) parks(f *feed, now time.Time) bool {
-	paused, ok := p.pauses[f.budget()]
+	paused, ok := p.pauses[f.budget]
 	if !ok || paused.probe == nil && !paused.until.After(now) {
 		return false
 	}
@@ -44,7 +55,7 @@ func (p *Poller) resume(now time.Time) {
 		switch {
 		case paused.probe != nil || paused.until.After(now):
 		case len(paused.parked) > 0:
-			p.unpark(paused)
+			p.unpark(of, paused)
 		case now.Sub(paused.until) > maxRetryAfter:
 			delete(p.pauses, of)
 		}
@@ -62,45 +73,45 @@ func (p *Poller) nextResume() time.Time {
 	return next
 }
 
-func (p *Poller) unpark(paused *pause) {
+func (p *Poller) unpark(of budget, paused *pause) {
 	if len(paused.parked) == 0 {
 		return
 	}
-	l := p.laneOf(paused.parked[0])
+	l := p.laneOf(of.account())
 	l.queue = append(paused.parked, l.queue...)
 	paused.parked = nil
 }
 
-// judgeBudget begins, prolongs or ends the pause of a check's budget.
+// judgeBudget begins, prolongs or ends the pause of the budget that a check drew on.
 func (p *Poller) judgeBudget(ctx context.Context, f *feed, err error, is verdict, now time.Time) {
-	paused := p.pauses[f.budget()]
+	of, rest := visitOf(ctx).lastAsked(), visitOf(ctx).wantsRest()
+	paused := p.pauses[of]
 	probing := paused != nil && paused.probe == f
-	rest := visitOf(ctx).wantsRest()
 	switch {
 	case ClassOf(err) == RateLimited && probing:
 		paused.refused++
-		p.pause(f, max(p.probing(paused.refused), RetryAfter(err)), now)
+		p.pause(of, max(p.probing(paused.refused), RetryAfter(err)), now)
 		paused.parked = p.tell(paused.parked, err, f.begun)
 	case ClassOf(err) == RateLimited:
-		p.pause(f, max(firstRetry, RetryAfter(err)), now)
+		p.pause(of, max(firstRetry, RetryAfter(err)), now)
 	case rest > 0:
-		p.pause(f, rest, now)
+		p.pause(of, rest, now)
 	case probing && is == hasAnswered:
-		delete(p.pauses, f.budget())
-		p.unpark(paused)
+		delete(p.pauses, of)
+		p.unpark(of, paused)
 	case probing && is == isSilent:
-		p.pause(f, p.probing(paused.refused), now)
+		p.pause(of, p.probing(paused.refused), now)
 	default:
 	}
 }
 
-// pause leaves a feed's budget alone from now on, and at least as long as it is left
-// alone already.
-func (p *Poller) pause(f *feed, wait time.Duration, now time.Time) {
-	paused, ok := p.pauses[f.budget()]
+// pause leaves a budget alone from now on, and at least as long as it is left alone
+// already.
+func (p *Poller) pause(of budget, wait time.Duration, now time.Time) {
+	paused, ok := p.pauses[of]
 	if !ok {
 		paused = &pause{}
-		p.pauses[f.budget()] = paused
+		p.pauses[of] = paused
 	}
 	if until := now.Add(wait); until.After(paused.until) {
 		paused.until = until

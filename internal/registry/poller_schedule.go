@@ -121,18 +121,19 @@ func (p *Poller) begin(ctx context.Context, group *sync.WaitGroup, l *lane, f *f
 	f.state = feedRunning
 	f.begun = now
 	f.answering, f.asked, f.hinted = f.asked, false, false
+	of := f.budget
 	group.Go(func() {
-		defer p.finished(l.host, f)
-		p.check(visiting(ctx, &visit{host: l.account.host, prepaid: true}), f)
+		defer p.finished(l.host, of, f)
+		p.check(visiting(ctx, &visit{home: f.ref.Host(), paid: l.account, prepaid: true, asked: of}), f)
 	})
 }
 
-func (p *Poller) finished(h *hostState, f *feed) {
+func (p *Poller) finished(h *hostState, of budget, f *feed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.running--
 	p.running--
-	p.probed(h, f)
+	p.probed(h, of, f)
 	p.nudge()
 }
 
@@ -175,6 +176,9 @@ func (p *Poller) dueAt(f *feed) time.Time {
 	}
 	if f.hinted && due.After(f.begun.Add(f.spacing)) {
 		due = f.begun.Add(f.spacing)
+	}
+	if due.Before(f.leftAlone) {
+		return f.leftAlone
 	}
 	return due
 }

@@ -35,7 +35,7 @@ type HostRule struct {
 	CABundle []byte
 	// Mirrors are asked before the host, in their order: a host, with a path that
 	// is put before the repository where the mirror wants one. Their own rules say
-	// how they are spoken to.
+	// how they are spoken to, and at which rate they are asked for what they answer.
 	Mirrors []string
 	// Private is whether the host belongs to the organisation: it may then send
 	// clients on to private addresses, and has the higher rate. By default that

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// choiceKey is where a candidate was found that is not refused: a repository, and
+// choiceKey is where a candidate was found that is let in: a repository, and
 // the candidates that there were.
 type choiceKey struct {
 	repository, candidates string
@@ -16,7 +16,7 @@ type choiceKey struct {
 }
 
 // inTurn tries one candidate after the other until one is not refused, and begins
-// with that one the next time: registries lock accounts whose password is wrong
+// with that one the next time if it was let in: registries lock accounts whose password is wrong
 // too often. What is read may be public, and is tried anonymously at last; who
 // wants to push and is refused has no business without a name.
 //
@@ -46,7 +46,7 @@ func (c *Client) inTurn(ctx context.Context, q question, try func(candidate) err
 		}
 		err := try(turn)
 		if !refused(turns, i, err) {
-			if i > 0 && ctx.Err() == nil {
+			if i > 0 && ctx.Err() == nil && (err == nil || ClassOf(err) == Absent) {
 				c.choices.put(key, i, sessionAge)
 			}
 			return err

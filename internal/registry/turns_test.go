@@ -4,6 +4,7 @@
 package registry_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -170,6 +171,44 @@ func TestChoiceIsRefused(t *testing.T) {
 			t.Errorf("me came %d times, want once", n)
 		}
 	})
+}
+
+// TestOnlyWhoIsLetInIsChosen: that a registry had no time for a candidate says nothing of
+// the ones before.
+func TestOnlyWhoIsLetInIsChosen(t *testing.T) {
+	for name, status := range map[string]int{
+		"it limits the second": http.StatusTooManyRequests, "it has trouble": http.StatusBadGateway,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := registrytest.New(t)
+			ref := r.Reference(t, "team/app:stable")
+			digest := r.Push(t, ref)
+			r.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
+				switch user, _, basic := req.BasicAuth(); {
+				case !basic:
+					w.Header().Set("WWW-Authenticate", "Basic")
+					registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
+				case user == "first":
+					registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
+				default:
+					w.WriteHeader(status)
+				}
+				return true
+			})
+			client := newClient(r.Host)
+			auth := keychain(t, atHost(r.Host, []string{"", "first", "word", "", "me", "word"})...)
+			if _, err := client.Head(t.Context(), ref, auth); err == nil {
+				t.Fatal("there was an answer")
+			}
+			door := r.RequireLogin(false, registrytest.Login{User: "first", Password: "word"}, me)
+			if got, err := client.Head(t.Context(), ref, auth); err != nil || got != digest {
+				t.Fatalf("Head = %s, %v; want %s", got, err, digest)
+			}
+			if first, second := door.Came("first"), door.Came("me"); first == 0 || second != 0 {
+				t.Errorf("the first came %d times and the second %d, want the first, which is let in by now", first, second)
+			}
+		})
+	}
 }
 
 // TestChoiceEndsWithTheSession: a first credential that was mended at the registry
