@@ -66,7 +66,7 @@ type Client struct {
 	// pauses are the mirrors, and what was asked at them, that had no answer.
 	pauses *recall[string, struct{}]
 	// rests are until when registries want to be left alone.
-	rests *recall[restKey, time.Time]
+	rests *recall[budget, time.Time]
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
@@ -103,7 +103,7 @@ func NewClient(o Options) *Client {
 		timeout:   o.Timeout,
 		choices:   newRecall[choiceKey, int](o.Clock),
 		pauses:    newRecall[string, struct{}](o.Clock),
-		rests:     newRecall[restKey, time.Time](o.Clock),
+		rests:     newRecall[budget, time.Time](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  map[string]time.Time{},
 	}
@@ -164,7 +164,7 @@ func (c *Client) askAs(ctx context.Context, q question, with candidate, f operat
 		if err != nil {
 			return err
 		}
-		visitOf(ctx).asks(budget{host: q.host(), credential: s.key.credential})
+		visitOf(ctx).asks(q.budget())
 		err = c.bounded(ctx, q, func(ctx context.Context) error {
 			defer func() { c.endsWith(s, witnessOf(ctx).tokenLife()) }()
 			return f(ctx, q, s, repository)

@@ -45,16 +45,13 @@ func (c *Client) turn(ctx context.Context, q question) error {
 	return nil
 }
 
-// restKey is what a registry limits: a host's requests under one credential.
-type restKey struct{ host, credential string }
-
 // rest has a host left alone by copies under the credential that was answered that it asks
 // too often: as long as the registry says, and a moment where it does not.
 func (c *Client) rest(q question, failed *Error) {
 	if failed.Class != RateLimited {
 		return
 	}
-	key := restKey{host: q.host(), credential: q.with.hash()}
+	key := q.budget()
 	wait := max(firstCopyRetry, RetryAfter(failed))
 	until := c.clock.Now().Add(wait)
 	if known, ok := c.rests.get(key); !ok || known.Before(until) {
@@ -64,7 +61,7 @@ func (c *Client) rest(q question, failed *Error) {
 
 // resting is an error where the host wants to be left alone by who asks.
 func (c *Client) resting(q question) error {
-	until, ok := c.rests.get(restKey{host: q.host(), credential: q.with.hash()})
+	until, ok := c.rests.get(q.budget())
 	if !ok {
 		return nil
 	}

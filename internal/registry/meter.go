@@ -20,6 +20,11 @@ func (q question) account() account {
 	return account{host: q.host(), anonymous: q.with == anonymous}
 }
 
+// budget is what the registry limits of who asks.
+func (q question) budget() budget {
+	return budget{host: q.host(), credential: q.with.hash()}
+}
+
 // charging has the requests of a context charged to an account.
 func charging(ctx context.Context, a account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
