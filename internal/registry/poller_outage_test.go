@@ -89,6 +89,26 @@ func TestThrottledWithoutATime(t *testing.T) {
 	}
 }
 
+// TestForgottenWhileTheyWait: nothing of them is kept.
+func TestForgottenWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	w := newPoliteWorld(t, 10, r.Host)
+	refs := w.follow(r, 0, 10)
+	w.elapse(5*time.Second, tenth)
+	r.Intercept(throttles("600"))
+	w.elapse(time.Minute, time.Second)
+	if n := w.poller.Queued(); n < 9 {
+		t.Fatalf("%d tags wait for the end of the pause, want all but the one that met it", n)
+	}
+	for i := range refs[1:] {
+		w.poller.Forget(owner(i + 1))
+	}
+	if n := w.poller.Queued(); n > 1 {
+		t.Errorf("%d tags wait that nobody follows", n-1)
+	}
+}
+
 // TestQuotaThatIsUsedUp: a registry that still answers, and says that it will not, is
 // left alone before it has to refuse.
 func TestQuotaThatIsUsedUp(t *testing.T) {
