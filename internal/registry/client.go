@@ -65,10 +65,11 @@ type Client struct {
 	choices *recall[choiceKey, int]
 	// pauses are the mirrors, and what was asked at them, that had no answer.
 	pauses *recall[string, struct{}]
+	// headless are the hosts that are asked by GET.
+	headless *recall[string, struct{}]
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
-	headless map[string]time.Time
 }
 
 type sessionKey struct{ repository, credential string }
@@ -102,7 +103,7 @@ func NewClient(o Options) *Client {
 		choices:   newRecall[choiceKey, int](o.Clock),
 		pauses:    newRecall[string, struct{}](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
-		headless:  map[string]time.Time{},
+		headless:  newRecall[string, struct{}](o.Clock),
 	}
 	c.setup.Store(newSetup(c.base, o.Rules, nil))
 	return c
