@@ -67,10 +67,11 @@ type Client struct {
 	pauses *recall[string, struct{}]
 	// rests are until when registries want to be left alone.
 	rests *recall[budget, time.Time]
+	// headless are the hosts that are asked by GET.
+	headless *recall[string, struct{}]
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
-	headless map[string]time.Time
 }
 
 type sessionKey struct{ repository, credential string }
@@ -105,7 +106,7 @@ func NewClient(o Options) *Client {
 		pauses:    newRecall[string, struct{}](o.Clock),
 		rests:     newRecall[budget, time.Time](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
-		headless:  map[string]time.Time{},
+		headless:  newRecall[string, struct{}](o.Clock),
 	}
 	c.setup.Store(newSetup(c.base, o.Rules, nil))
 	return c

@@ -95,7 +95,7 @@ func (c *Client) show(ctx context.Context, q question, s *session, tag name.Refe
 		return "", q.noImage()
 	}
 	if learned {
-		c.rememberHeadless(q.host())
+		c.headless.put(q.host(), struct{}{}, headlessAge)
 	}
 	return found.Digest.String(), nil
 }
@@ -129,16 +129,8 @@ func isManifest(raw []byte) bool {
 }
 
 func (c *Client) isHeadless(host string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	until, ok := c.headless[host]
-	return ok && c.clock.Now().Before(until)
-}
-
-func (c *Client) rememberHeadless(host string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.headless[host] = c.clock.Now().Add(headlessAge)
+	_, ok := c.headless.get(host)
+	return ok
 }
 
 // checkDigest refuses what is not algorithm:hex of an algorithm that is known.

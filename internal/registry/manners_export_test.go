@@ -34,6 +34,19 @@ func (p *Poller) waits() bool {
 	return next.IsZero() || next.After(now)
 }
 
+// Queued is how many feeds wait in lanes and for the end of pauses.
+func (p *Poller) Queued() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		n += len(l.queue)
+	}
+	for _, paused := range p.pauses {
+		n += len(paused.parked)
+	}
+	return n
+}
+
 // Tokens are how many requests a host may be asked at once; below zero is debt.
 func (l *Limits) Tokens(host string) float64 {
 	l.mu.Lock()

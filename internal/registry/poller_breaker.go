@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -182,34 +181,32 @@ func (p *Poller) probing(failed int) time.Duration {
 func (p *Poller) tellHost(host string, begun time.Time, err error) {
 	for _, anonymous := range []bool{true, false} {
 		if l, ok := p.lanes[account{host: host, anonymous: anonymous}]; ok {
-			l.queue = p.tell(l.queue, err, begun)
+			p.tell(l.queue, err, begun)
 		}
 	}
 	for of, paused := range p.pauses {
 		if of.host == host {
-			paused.parked = p.tell(paused.parked, err, begun)
+			p.tell(paused.parked, err, begun)
 		}
 	}
 }
 
 // tell has feeds that wait hear of the failure of a probe, which was made for all of
 // them: it counts as one failure of each. A check that was not made counts as none. The
-// feeds go on waiting; those that nobody follows any more are left out of what it
-// returns.
-func (p *Poller) tell(waiting []*feed, err error, begun time.Time) []*feed {
+// feeds go on waiting.
+func (p *Poller) tell(waiting []*feed, err error, begun time.Time) {
 	of, ok := errors.AsType[*Error](err)
-	return slices.DeleteFunc(waiting, func(f *feed) bool {
-		if !ok || f.state == feedDropped {
-			return f.state == feedDropped
-		}
+	if !ok {
+		return
+	}
+	for _, f := range waiting {
 		if news := f.hear(of.insteadOf(f.ref), begun); news || f.asked {
 			for follower := range f.followers {
 				p.pending.add(follower.owner)
 			}
 		}
 		f.asked = false
-		return false
-	})
+	}
 }
 
 // insteadOf is the error for a tag that was not asked for since another one failed.

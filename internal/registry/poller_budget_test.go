@@ -9,9 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	clocktesting "k8s.io/utils/clock/testing"
-
 	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/registry"
 	"github.com/imagelineage/imagelineage/internal/registry/registrytest"
@@ -20,17 +17,8 @@ import (
 // newRuledWorld is a polite world by the rules of an administrator.
 func newRuledWorld(t *testing.T, rules registry.Rules) *politeWorld {
 	t.Helper()
-	w := &politeWorld{metrics: prometheus.NewRegistry()}
-	clock := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	w.world = &world{t: t, clock: clock, cluster: &cluster{}}
-	w.limits = registry.NewLimits(rules.For, clock)
-	metrics := registry.NewMetrics(w.metrics)
-	w.client = registry.NewClient(registry.Options{Rules: rules, Clock: clock, Timeout: time.Minute, Limits: w.limits, Metrics: metrics})
-	w.poller = registry.NewPoller(registry.PollerOptions{
-		Asker: w.client, Secrets: registry.NewCredentials(w.cluster, clock), Clock: clock,
-		Random: func() float64 { return 0.5 }, Limits: w.limits, Metrics: metrics,
-	})
-	w.start()
+	w := &politeWorld{}
+	w.begin(t, rules, rules.For)
 	return w
 }
 

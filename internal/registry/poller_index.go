@@ -136,8 +136,12 @@ func (p *Poller) unindex(f *feed) {
 	p.metrics.polled(len(p.feeds))
 }
 
-// clearOut forgets the hosts of which nobody follows anything any more.
+// clearOut forgets the hosts of which nobody follows anything any more. Their series
+// make room for those that came too late for one.
 func (p *Poller) clearOut() {
+	if len(p.vacant) > 0 {
+		defer p.showHosts()
+	}
 	for host := range p.vacant {
 		h := p.hosts[host]
 		if h.feeds == 0 && h.running > 0 {
@@ -148,6 +152,16 @@ func (p *Poller) clearOut() {
 			continue
 		}
 		p.forgetHost(host)
+	}
+}
+
+// showHosts gives the hosts series, as far as there is room.
+func (p *Poller) showHosts() {
+	for host, h := range p.hosts {
+		if host != clusterHost {
+			p.metrics.followed(host)
+			p.metrics.breakerIs(host, h.state())
+		}
 	}
 }
 

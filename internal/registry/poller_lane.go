@@ -62,7 +62,7 @@ func (p *Poller) laneOf(a account) *lane {
 func (p *Poller) nextOf(l *lane, now time.Time) (*feed, time.Time) {
 	for len(l.queue) > 0 {
 		f := l.queue[0]
-		if f.state == feedDropped || p.parks(f, now) {
+		if p.parks(f, now) {
 			l.queue = l.queue[1:]
 			continue
 		}

@@ -34,21 +34,28 @@ type politeWorld struct {
 
 func newPoliteWorld(t *testing.T, rate int64, hosts ...string) *politeWorld {
 	t.Helper()
-	w := &politeWorld{metrics: prometheus.NewRegistry(), hosts: slices.Sorted(slices.Values(hosts))}
+	w := &politeWorld{hosts: slices.Sorted(slices.Values(hosts))}
 	w.rate.Store(rate)
+	w.begin(t, plainHTTP(hosts...), func(string) registry.HostRule {
+		return registry.HostRule{RequestsPerSecond: float64(w.rate.Load())}
+	})
+	return w
+}
+
+// begin starts the poller, with a client by some rules and the rates of others.
+func (w *politeWorld) begin(t *testing.T, rules registry.Rules, rates func(string) registry.HostRule) {
+	t.Helper()
+	w.metrics = prometheus.NewRegistry()
 	clock := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	w.world = &world{t: t, clock: clock, cluster: &cluster{}}
-	w.limits = registry.NewLimits(func(string) registry.HostRule {
-		return registry.HostRule{RequestsPerSecond: float64(w.rate.Load())}
-	}, clock)
+	w.limits = registry.NewLimits(rates, clock)
 	metrics := registry.NewMetrics(w.metrics)
-	w.client = registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: clock, Timeout: time.Minute, Limits: w.limits, Metrics: metrics})
+	w.client = registry.NewClient(registry.Options{Rules: rules, Clock: clock, Timeout: time.Minute, Limits: w.limits, Metrics: metrics})
 	w.poller = registry.NewPoller(registry.PollerOptions{
 		Asker: w.client, Secrets: registry.NewCredentials(w.cluster, clock), Clock: clock,
 		Random: func() float64 { return 0.5 }, Limits: w.limits, Metrics: metrics,
 	})
 	w.start()
-	return w
 }
 
 // follow has one owner each follow some tags of a registry, every 30 seconds.

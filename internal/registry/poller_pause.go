@@ -91,7 +91,7 @@ func (p *Poller) judgeBudget(ctx context.Context, f *feed, err error, is verdict
 	case ClassOf(err) == RateLimited && probing:
 		paused.refused++
 		p.pause(of, max(p.probing(paused.refused), RetryAfter(err)), now)
-		paused.parked = p.tell(paused.parked, err, f.begun)
+		p.tell(paused.parked, err, f.begun)
 	case ClassOf(err) == RateLimited:
 		p.pause(of, max(firstRetry, RetryAfter(err)), now)
 	case rest > 0:

@@ -157,9 +157,21 @@ func (p *Poller) reschedule(f *feed) {
 	heap.Fix(&p.waiting, f.index)
 }
 
+// unschedule takes a feed out of where it waits. It is called before it counts as
+// dropped, and draws on nothing.
 func (p *Poller) unschedule(f *feed) {
-	if f.state == feedWaiting {
+	is := func(other *feed) bool { return other == f }
+	switch f.state {
+	case feedWaiting:
 		heap.Remove(&p.waiting, f.index)
+	case feedQueued:
+		if l, ok := p.lanes[f.budget.account()]; ok {
+			l.queue = slices.DeleteFunc(l.queue, is)
+		}
+		if paused, ok := p.pauses[f.budget]; ok {
+			paused.parked = slices.DeleteFunc(paused.parked, is)
+		}
+	default:
 	}
 }
 
