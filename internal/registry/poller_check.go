@@ -184,8 +184,10 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 		p.schedule(f)
 		return
 	}
-	if ClassOf(found.verdict()) != RateLimited { // that is a pause for all of its budget
-		f.leftAlone = p.clock.Now().Add(max(RetryAfter(found.err), RetryAfter(found.undescribed)))
+	f.leftAlone = time.Time{}
+	// A 429 is a pause for all of its budget.
+	if wait := max(RetryAfter(found.err), RetryAfter(found.undescribed)); wait > 0 && ClassOf(found.verdict()) != RateLimited {
+		f.leftAlone = p.clock.Now().Add(wait)
 	}
 	f.repeatHint(found)
 	var news bool
