@@ -63,6 +63,8 @@ type feed struct {
 	ref       reference.Reference
 	keychain  Keychain
 	followers map[*follower]struct{}
+	// demands are what the followers want, each once.
+	demands map[demand]*demanded
 
 	// seen is the last answer, and the failure since.
 	seen plan.Observation
@@ -116,13 +118,9 @@ func (f *feed) host() string {
 
 func (f *feed) interval() time.Duration {
 	shortest := time.Duration(0)
-	for follower := range f.followers {
-		wanted := follower.target.Interval
-		if wanted <= 0 {
-			wanted = plan.DefaultInterval
-		}
-		if shortest == 0 || wanted < shortest {
-			shortest = wanted
+	for wanted := range f.demands {
+		if shortest == 0 || wanted.interval < shortest {
+			shortest = wanted.interval
 		}
 	}
 	return shortest
@@ -134,10 +132,10 @@ func (f *feed) interval() time.Duration {
 func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
 	var wanted Detail
 	lacking := false
-	for follower := range f.followers {
-		if follower.target.needs(digest) {
-			wanted = wanted.with(follower.target.Detail)
-			lacking = lacking || !f.knows(digest, follower.target.Detail)
+	for _, by := range f.demands {
+		if by.target.needs(digest) {
+			wanted = wanted.with(by.target.Detail)
+			lacking = lacking || !f.knows(digest, by.target.Detail)
 		}
 	}
 	return wanted, lacking
@@ -202,14 +200,15 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 	joined, ok := p.feeds[key]
 	if !ok {
 		joined = &feed{
-			key: key, ref: f.target.Reference,
-			followers: map[*follower]struct{}{}, seen: brought,
+			key: key, ref: f.target.Reference, seen: brought,
+			followers: map[*follower]struct{}{}, demands: map[demand]*demanded{},
 		}
 		p.feeds[key] = joined
 		p.index(joined)
 	}
 	f.feed = joined
 	joined.followers[f] = struct{}{}
+	joined.demand(f.target)
 	if !ok {
 		p.schedule(joined)
 	} else {
@@ -222,6 +221,7 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 func (p *Poller) leave(f *follower) {
 	left := f.feed
 	delete(left.followers, f)
+	left.relieve(f.target)
 	if len(left.followers) > 0 {
 		return
 	}
