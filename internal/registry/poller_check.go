@@ -20,8 +20,8 @@ type answer struct {
 	digest string
 	// tags of a repository.
 	tags []string
-	// tried is set where the digest was to be described, described and its detail
-	// where it was; else undescribed says why not.
+	// tried is set where the digest was to be described, to this detail. undescribed
+	// says why not all of it could be; described is what could.
 	tried       bool
 	described   Description
 	detail      Detail
@@ -222,22 +222,6 @@ func (f *feed) learn(found answer) bool {
 	}
 	f.seen = now
 	return f.learnMore(found) || !same || was.Failure != nil
-}
-
-// learnMore keeps what a description told, and is true where it is news.
-func (f *feed) learnMore(found answer) bool {
-	was := f.undescribed
-	f.undescribed = nil
-	if !found.tried {
-		return was != nil
-	}
-	if found.undescribed == nil {
-		f.described, f.detail = found.described, found.detail
-		return true
-	}
-	now := failureOf(found.undescribed, f.begun, was)
-	f.undescribed = &now
-	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
 }
 
 // newsworthy is the failure in a row that is told once more: conditions change

@@ -4,14 +4,12 @@
 package registry
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -68,11 +66,7 @@ type feed struct {
 
 	// seen is the last answer, and the failure since.
 	seen plan.Observation
-	// described is what is known of a digest, to this detail.
-	described Description
-	detail    Detail
-	// undescribed is set while the digest that was seen cannot be described.
-	undescribed *plan.Failure
+	reading
 	// tags of a repository.
 	tags []string
 
@@ -124,46 +118,6 @@ func (f *feed) interval() time.Duration {
 		}
 	}
 	return shortest
-}
-
-// lacks is what all followers together want to know of a digest, where any of it is not
-// known yet; it is false where nothing is missing. A description takes the place of the
-// one before: for one follower alone it could lack what another one knew by then.
-func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
-	var wanted Detail
-	lacking := false
-	for _, by := range f.demands {
-		if by.target.needs(digest) {
-			wanted = wanted.with(by.target.Detail)
-			lacking = lacking || !f.knows(digest, by.target.Detail)
-		}
-	}
-	return wanted, lacking
-}
-
-func (f *feed) knows(digest v1alpha1.Digest, detail Detail) bool {
-	return f.described.Digest == string(digest) && f.detail.covers(detail)
-}
-
-// told is the last answer as a follower hears it that needs the description.
-func (f *feed) told(to Target) plan.Observation {
-	seen := f.seen
-	if f.knows(seen.Digest, to.Detail) {
-		seen.Base = plan.BaseAnnotation{Name: f.described.BaseName, Digest: v1alpha1.Digest(f.described.BaseDigest)}
-		identity, ok := f.described.Identity(to.Detail)
-		if ok {
-			seen.Identity = identity
-			return seen
-		}
-		return plan.Observation{Failure: &plan.Failure{
-			Reason: v1alpha1.ReasonRegistryUnreachable, Since: seen.Started, Count: newsworthy,
-			Message: f.ref.Name() + " has none of the platforms of spec.poll.platforms",
-		}}
-	}
-	if f.undescribed == nil || to.Detail.needed() {
-		return plan.Observation{Failure: cmp.Or(seen.Failure, f.undescribed)}
-	}
-	return seen
 }
 
 // overdue is true where the next check cannot wait for its time: it is the
@@ -250,7 +204,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 		joined.keychain = keychain
 		joined.asked = joined.asked || asked
 		if !exists {
-			joined.described, joined.detail, joined.undescribed = from.described, from.detail, from.undescribed
+			joined.reading = from.reading
 			joined.tags = from.tags
 		} else if joined.seen != brought {
 			p.pending.add(f.owner)
