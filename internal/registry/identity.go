@@ -56,6 +56,11 @@ func (d Detail) covers(other Detail) bool {
 	return len(d.Platforms) == 0 || len(other.Platforms) > 0
 }
 
+// equal is true for a detail that is read in the same way.
+func (d Detail) equal(other Detail) bool {
+	return d.Kind == other.Kind && slices.Equal(d.Platforms, other.Platforms) && slices.Equal(d.named, other.named)
+}
+
 // with is the detail that serves both.
 func (d Detail) with(other Detail) Detail {
 	if !d.needed() {

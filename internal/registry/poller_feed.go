@@ -122,14 +122,14 @@ func (f *feed) interval() time.Duration {
 
 // overdue is true where the next check cannot wait for its time: it is the
 // first, was asked for, or a follower waits for what nobody asked for before.
-func (f *feed) overdue() bool {
+func (f *feed) overdue(now time.Time) bool {
 	if f.begun.IsZero() || f.asked {
 		return true
 	}
-	if f.seen.Failure != nil || f.undescribed != nil {
+	if f.seen.Failure != nil {
 		return false
 	}
-	_, lacking := f.lacks(f.seen.Digest)
+	_, lacking := f.lacks(f.seen.Digest, now)
 	return lacking
 }
 

@@ -6,6 +6,7 @@ package registry
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
@@ -18,21 +19,28 @@ type reading struct {
 	detail    Detail
 	// undescribed is set while not all that is wanted of the digest can be read.
 	undescribed *plan.Failure
+	// tried is the detail that could not be read whole, attempts how often that was
+	// tried of this digest, and again when it is tried once more.
+	tried    Detail
+	attempts int
+	again    time.Time
 }
 
 // lacks is what all followers together want to know of a digest, where any of it is not
 // known yet; it is false where nothing is missing. A description takes the place of the
-// one before: for one follower alone it could lack what another one knew by then.
-func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
+// one before: for one follower alone it could lack what another one knew by then. What
+// could not be read is missing again when its time has come.
+func (f *feed) lacks(digest v1alpha1.Digest, now time.Time) (Detail, bool) {
 	var wanted Detail
 	lacking := false
+	waits := f.undescribed != nil && digest == f.seen.Digest && now.Before(f.again) && !f.answering
 	for _, by := range f.demands {
 		if by.target.needs(digest) {
 			wanted = wanted.with(by.target.Detail)
 			lacking = lacking || !f.knows(digest, by.target.Detail)
 		}
 	}
-	return wanted, lacking
+	return wanted, lacking && !(waits && wanted.equal(f.tried))
 }
 
 // knows is whether all is read that a detail takes. Where some of it cannot be read, what
@@ -69,24 +77,45 @@ func (f *feed) told(to Target) plan.Observation {
 	return seen
 }
 
-// learnMore keeps what a description told, and is true where it is news.
-func (f *feed) learnMore(found answer) bool {
+// learnMore keeps what a description told, and is true where it is news. The digest may
+// be the same as before.
+func (f *feed) learnMore(found answer, same bool, now time.Time) bool {
 	was := f.undescribed
-	f.undescribed = nil
-	if !found.tried {
+	if !same {
+		f.attempts = 0
+	}
+	switch {
+	case !found.tried && same && f.begun.Before(f.again) && !f.answering:
+		return false // it was not tried again so soon
+	case !found.tried:
+		f.undescribed = nil
 		return was != nil
 	}
 	before := f.described
+	f.described = found.described.with(before)
 	if found.undescribed == nil {
-		f.described, f.detail = found.described.with(before), found.detail
+		f.detail, f.undescribed, f.attempts = found.detail, nil, 0
 		return true
 	}
-	if before.Digest != found.digest && found.described.Digest != "" {
+	if before.Digest != f.described.Digest {
 		f.detail = Detail{}
 	}
-	f.described = found.described.with(before)
-	now := failureOf(found.undescribed, f.begun, was)
-	f.undescribed = &now
-	return was == nil || was.Reason != now.Reason || now.Count == newsworthy ||
+	failure := failureOf(found.undescribed, f.begun, was)
+	f.undescribed, f.tried = &failure, found.detail
+	f.attempts++
+	f.again = f.readAgainAt(now, found.undescribed)
+	return was == nil || was.Reason != failure.Reason || failure.Count == newsworthy ||
 		before.Digest != f.described.Digest || !slices.Equal(before.Children, f.described.Children)
+}
+
+// readAgainAt is when to read a digest again that could not be read whole. What is
+// damaged or missing mends itself seldom, since a digest's content never changes, and to
+// read it may count as a pull: the time grows beyond the interval, up to an hour.
+func (f *feed) readAgainAt(now time.Time, err error) time.Time {
+	switch ClassOf(err) {
+	case Invalid, Absent:
+		return now.Add(min(firstRetry<<min(f.attempts-1, maxDoubling), maxRetryAfter))
+	default:
+		return f.retryAt(now, f.attempts, err)
+	}
 }

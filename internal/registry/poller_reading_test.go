@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -73,7 +74,7 @@ func TestADetailSpoilsNothingForNeighbours(t *testing.T) {
 				return true
 			}
 		}},
-		"more than are read": {architectures: append(many, "amd64"), wantText: "more than 64", answer: func(string) func(http.ResponseWriter, *http.Request) bool {
+		"more than are read": {architectures: append(many, "amd64"), wantText: "more than 64", allFirst: true, answer: func(string) func(http.ResponseWriter, *http.Request) bool {
 			return func(http.ResponseWriter, *http.Request) bool { return false }
 		}},
 	}
@@ -113,4 +114,45 @@ func TestADetailSpoilsNothingForNeighbours(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatCannotBeReadIsSeldomReadAgain: a digest's content never changes, and to read it
+// may count as a pull. The tag is looked at as before, and what it shows next is read at
+// once.
+func TestWhatCannotBeReadIsSeldomReadAgain(t *testing.T) {
+	r := registrytest.New(t)
+	ref := r.Reference(t, "team/app:stable")
+	image := platformImage(t, randomLayer(t), v1.Platform{OS: "linux", Architecture: "amd64"}, "a")
+	config, err := image.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.PushImage(t, ref, image)
+	r.Intercept(damaged(config.String()))
+	w := newWorld(t, r.Host)
+	wanted := target(ref)
+	wanted.Interval, wanted.Detail = 10*time.Second, registry.Detail{Kind: v1alpha1.IdentityContent}
+	w.poller.Follow(owner(1), []registry.Target{wanted})
+	reads := func(want int) {
+		t.Helper()
+		w.eventually("the end of all checks", w.poller.Settled)
+		if got := r.Requests("GET", "/manifests/"); got != want {
+			t.Errorf("%d reads of the manifest, want %d", got, want)
+		}
+	}
+	w.woken(1)
+	const rounds = 30
+	for round := range rounds {
+		w.heads(r, round+1)
+		w.pass(wanted.Interval)
+	}
+	w.heads(r, rounds+1)
+	reads(5) // after 10, 20, 40 and 80 seconds
+	w.poller.Check(ref)
+	w.heads(r, rounds+2)
+	reads(6)
+	second := r.PushImage(t, ref, platformImage(t, randomLayer(t), v1.Platform{OS: "linux", Architecture: "amd64"}, "b"))
+	w.pass(wanted.Interval)
+	w.eventually("the next digest", func() bool { return string(w.poller.Latest(owner(1), ref).Digest) == second })
+	reads(7)
 }
