@@ -245,7 +245,7 @@ func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f, ok := p.owners[owner][ref.Repository]
-	if !ok || f.feed.begun.IsZero() {
+	if !ok {
 		return nil
 	}
 	seen := f.feed.seen
