@@ -4,11 +4,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -64,7 +66,8 @@ const maxPlatforms = 64
 
 // Describe reads one manifest or index by its digest, with one GET request; where
 // the content is asked for, with two more for each platform that counts. Mirrors are
-// asked first. What is no image, such as a chart, is an error of class Invalid.
+// asked first. What is no image, such as a chart, is an error of class Invalid. Where a
+// platform's image cannot be read, what could be comes along with the error.
 func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest string, detail Detail, auth Keychain) (Description, error) {
 	q := question{ref: ref, auth: auth, op: "reading " + path(ref) + "@" + reference.ShortDigest(digest)}
 	if err := checkDigest(digest); err != nil {
@@ -72,6 +75,7 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 	}
 	var description Description
 	err := c.ask(ctx, q, func(ctx context.Context, q question, s *session, repository name.Repository) error {
+		description = Description{}
 		found, err := s.puller.Get(ctx, repository.Digest(digest))
 		if err != nil {
 			return err
@@ -81,10 +85,7 @@ func (c *Client) Describe(ctx context.Context, ref reference.Reference, digest s
 		}
 		return q.detail(ctx, s, repository, &description, found, detail)
 	})
-	if err != nil {
-		return Description{}, err
-	}
-	return description, nil
+	return description, err
 }
 
 // describe reads what was found.
@@ -106,35 +107,62 @@ func (q question) describe(ctx context.Context, found *remote.Descriptor) (Descr
 	return description, nil
 }
 
-// detail reads of the platforms that count what their identity is made of.
+// detail reads of the platforms that count what their identity is made of. What is
+// damaged or missing of one platform does not keep the others from being read.
 func (q question) detail(ctx context.Context, s *session, repository name.Repository, d *Description, found *remote.Descriptor, detail Detail) error {
 	if !found.MediaType.IsIndex() {
 		child, err := q.child(ctx, found)
-		d.Children = []Child{child}
+		if err == nil {
+			d.Children = []Child{child}
+		}
 		return err
 	}
 	if detail.Kind != v1alpha1.IdentityContent {
 		return nil
 	}
-	read := 0
-	for i := range d.Children {
-		if !detail.wants(d.Children[i].Platform) {
+	counting := detail.order(d.Children)
+	var problem error
+	if len(counting) > maxPlatforms {
+		problem = q.invalid(fmt.Sprintf("it has more than %d platforms: name those that count in poll.platforms", maxPlatforms))
+		counting = counting[:maxPlatforms]
+	}
+	for _, counts := range counting {
+		manifest, err := s.puller.Get(ctx, repository.Digest(counts.Digest))
+		var child Child
+		if err == nil {
+			child, err = q.child(ctx, manifest)
+		}
+		if err == nil {
+			counts.Content = child.Content
 			continue
 		}
-		if read++; read > maxPlatforms {
-			return q.invalid(fmt.Sprintf("it has more than %d platforms: name those that count in poll.platforms", maxPlatforms))
+		is := classify(ctx, q.host(), q.op, err, witnessOf(ctx).sighting())
+		if is.Class != Invalid && is.Class != Absent {
+			return is
 		}
-		manifest, err := s.puller.Get(ctx, repository.Digest(d.Children[i].Digest))
-		if err != nil {
-			return err
-		}
-		child, err := q.child(ctx, manifest)
-		if err != nil {
-			return err
-		}
-		d.Children[i].Content = child.Content
+		problem = cmp.Or(problem, error(is))
 	}
-	return nil
+	return problem
+}
+
+// with is a description with what another one of the same digest told besides.
+func (d Description) with(other Description) Description {
+	switch {
+	case d.Digest == "":
+		return other
+	case d.Digest != other.Digest:
+		return d
+	case len(d.Children) == 0:
+		d.Children = other.Children
+		return d
+	}
+	d.Children = slices.Clone(d.Children)
+	for i := range d.Children {
+		if i < len(other.Children) {
+			d.Children[i].Content = cmp.Or(d.Children[i].Content, other.Children[i].Content)
+		}
+	}
+	return d
 }
 
 // child reads a single image: its configuration tells platform and layers.

@@ -20,6 +20,8 @@ type Detail struct {
 	Kind v1alpha1.IdentityKind
 	// Platforms of which it is made; all where there are none.
 	Platforms []v1alpha1.Platform
+	// named are platforms that somebody wants alone where another one wants all.
+	named []v1alpha1.Platform
 }
 
 // needed is false where the digest alone is the identity.
@@ -54,6 +56,11 @@ func (d Detail) covers(other Detail) bool {
 	return len(d.Platforms) == 0 || len(other.Platforms) > 0
 }
 
+// equal is true for a detail that is read in the same way.
+func (d Detail) equal(other Detail) bool {
+	return d.Kind == other.Kind && slices.Equal(d.Platforms, other.Platforms) && slices.Equal(d.named, other.named)
+}
+
 // with is the detail that serves both.
 func (d Detail) with(other Detail) Detail {
 	if !d.needed() {
@@ -66,12 +73,31 @@ func (d Detail) with(other Detail) Detail {
 	if d.Kind == v1alpha1.IdentityContent || other.Kind == v1alpha1.IdentityContent {
 		both.Kind = v1alpha1.IdentityContent
 	}
+	named := slices.Concat(d.Platforms, other.Platforms, d.named, other.named)
+	slices.Sort(named)
+	named = slices.Compact(named)
 	if len(d.Platforms) > 0 && len(other.Platforms) > 0 {
-		both.Platforms = slices.Concat(d.Platforms, other.Platforms)
-		slices.Sort(both.Platforms)
-		both.Platforms = slices.Compact(both.Platforms)
+		both.Platforms = named
+	} else {
+		both.named = named
 	}
 	return both
+}
+
+// order are the children that count. Those that somebody wants alone come first: what
+// takes too long, or is too much, is so at the cost of who wants all.
+func (d Detail) order(children []Child) []*Child {
+	var first, others []*Child
+	for i := range children {
+		child := &children[i]
+		switch {
+		case len(d.named) > 0 && (Detail{Platforms: d.named}).wants(child.Platform):
+			first = append(first, child)
+		case d.wants(child.Platform):
+			others = append(others, child)
+		}
+	}
+	return append(first, others...)
 }
 
 // scope tells apart what identities of one kind are made of, in few characters.

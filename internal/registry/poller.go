@@ -6,7 +6,6 @@ package registry
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -91,12 +90,6 @@ type Target struct {
 	// Known is the digest that the owner knows all of already: nothing of it is read
 	// again, as after a restart.
 	Known v1alpha1.Digest
-}
-
-// equal is true for a target that asks for nothing else.
-func (t Target) equal(other Target) bool {
-	return t.Interval == other.Interval && t.Describe == other.Describe && t.Known == other.Known &&
-		t.Detail.Kind == other.Detail.Kind && slices.Equal(t.Detail.Platforms, other.Detail.Platforms)
 }
 
 // needs is true where a digest is of use only with its description.
@@ -201,8 +194,10 @@ func (p *Poller) Follow(owner types.NamespacedName, targets []Target) {
 func (p *Poller) follow(owner types.NamespacedName, name string, target Target) {
 	f, known := p.owners[owner][name]
 	if known && f.source() == sourceOf(target.CredentialSource) {
-		if !f.target.equal(target) {
+		if demandOf(f.target) != demandOf(target) {
+			f.feed.relieve(f.target)
 			f.target = target
+			f.feed.demand(target)
 			p.reschedule(f.feed)
 		}
 		return
@@ -250,7 +245,7 @@ func (p *Poller) Listing(owner types.NamespacedName, ref reference.Reference) *p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f, ok := p.owners[owner][ref.Repository]
-	if !ok || f.feed.begun.IsZero() {
+	if !ok {
 		return nil
 	}
 	seen := f.feed.seen

@@ -20,8 +20,8 @@ type answer struct {
 	digest string
 	// tags of a repository.
 	tags []string
-	// tried is set where the digest was to be described, described and its detail
-	// where it was; else undescribed says why not.
+	// tried is set where the digest was to be described, to this detail. undescribed
+	// says why not all of it could be; described is what could.
 	tried       bool
 	described   Description
 	detail      Detail
@@ -73,7 +73,7 @@ func (p *Poller) checkup(f *feed) checkup {
 	return checkup{ref: f.ref, keychain: f.keychain, lacks: func(digest v1alpha1.Digest) (Detail, bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return f.lacks(digest)
+		return f.lacks(digest, p.clock.Now())
 	}}
 }
 
@@ -194,10 +194,7 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	if found.err != nil {
 		news = p.fail(f, found.err)
 	} else {
-		news = f.learn(found)
-		if f.undescribed != nil {
-			f.retry = f.retryAt(p.clock.Now(), f.undescribed.Count, found.undescribed)
-		}
+		news = f.learn(found, p.clock.Now())
 	}
 	if news || f.answering {
 		for follower := range f.followers {
@@ -224,7 +221,7 @@ func (f *feed) repeatHint(found answer) {
 }
 
 // learn keeps an answer, and is true where it is news.
-func (f *feed) learn(found answer) bool {
+func (f *feed) learn(found answer, at time.Time) bool {
 	was := f.seen
 	now := plan.Observation{
 		Digest: v1alpha1.Digest(found.digest), Absent: found.digest == "",
@@ -237,23 +234,7 @@ func (f *feed) learn(found answer) bool {
 		f.tags = found.tags
 	}
 	f.seen = now
-	return f.learnMore(found) || !same || was.Failure != nil
-}
-
-// learnMore keeps what a description told, and is true where it is news.
-func (f *feed) learnMore(found answer) bool {
-	was := f.undescribed
-	f.undescribed = nil
-	if !found.tried {
-		return was != nil
-	}
-	if found.undescribed == nil {
-		f.described, f.detail = found.described, found.detail
-		return true
-	}
-	now := failureOf(found.undescribed, f.begun, was)
-	f.undescribed = &now
-	return was == nil || was.Reason != now.Reason || now.Count == newsworthy
+	return f.learnMore(found, same, at) || !same || was.Failure != nil
 }
 
 // newsworthy is the failure in a row that is told once more: conditions change

@@ -4,14 +4,12 @@
 package registry
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -63,14 +61,12 @@ type feed struct {
 	ref       reference.Reference
 	keychain  Keychain
 	followers map[*follower]struct{}
+	// demands are what the followers want, each once.
+	demands map[demand]*demanded
 
 	// seen is the last answer, and the failure since.
 	seen plan.Observation
-	// described is what is known of a digest, to this detail.
-	described Description
-	detail    Detail
-	// undescribed is set while the digest that was seen cannot be described.
-	undescribed *plan.Failure
+	reading
 	// tags of a repository.
 	tags []string
 
@@ -112,68 +108,24 @@ func (f *feed) unread() bool { return f.key.unread != source{} }
 
 func (f *feed) interval() time.Duration {
 	shortest := time.Duration(0)
-	for follower := range f.followers {
-		wanted := follower.target.Interval
-		if wanted <= 0 {
-			wanted = plan.DefaultInterval
-		}
-		if shortest == 0 || wanted < shortest {
-			shortest = wanted
+	for wanted := range f.demands {
+		if shortest == 0 || wanted.interval < shortest {
+			shortest = wanted.interval
 		}
 	}
 	return shortest
 }
 
-// lacks is what all followers together want to know of a digest, where any of it is not
-// known yet; it is false where nothing is missing. A description takes the place of the
-// one before: for one follower alone it could lack what another one knew by then.
-func (f *feed) lacks(digest v1alpha1.Digest) (Detail, bool) {
-	var wanted Detail
-	lacking := false
-	for follower := range f.followers {
-		if follower.target.needs(digest) {
-			wanted = wanted.with(follower.target.Detail)
-			lacking = lacking || !f.knows(digest, follower.target.Detail)
-		}
-	}
-	return wanted, lacking
-}
-
-func (f *feed) knows(digest v1alpha1.Digest, detail Detail) bool {
-	return f.described.Digest == string(digest) && f.detail.covers(detail)
-}
-
-// told is the last answer as a follower hears it that needs the description.
-func (f *feed) told(to Target) plan.Observation {
-	seen := f.seen
-	if f.knows(seen.Digest, to.Detail) {
-		seen.Base = plan.BaseAnnotation{Name: f.described.BaseName, Digest: v1alpha1.Digest(f.described.BaseDigest)}
-		identity, ok := f.described.Identity(to.Detail)
-		if ok {
-			seen.Identity = identity
-			return seen
-		}
-		return plan.Observation{Failure: &plan.Failure{
-			Reason: v1alpha1.ReasonRegistryUnreachable, Since: seen.Started, Count: newsworthy,
-			Message: f.ref.Name() + " has none of the platforms of spec.poll.platforms",
-		}}
-	}
-	if f.undescribed == nil || to.Detail.needed() {
-		return plan.Observation{Failure: cmp.Or(seen.Failure, f.undescribed)}
-	}
-	return seen
-}
-
 // overdue is true where the next check cannot wait for its time: it is the
 // first, was asked for, or a follower waits for what nobody asked for before.
-func (f *feed) overdue() bool {
+func (f *feed) overdue(now time.Time) bool {
 	if f.begun.IsZero() || f.asked {
 		return true
 	}
-	if f.seen.Failure != nil || f.undescribed != nil {
+	if f.seen.Failure != nil {
 		return false
 	}
-	_, lacking := f.lacks(f.seen.Digest)
+	_, lacking := f.lacks(f.seen.Digest, now)
 	return lacking
 }
 
@@ -198,14 +150,15 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 	joined, ok := p.feeds[key]
 	if !ok {
 		joined = &feed{
-			key: key, ref: f.target.Reference,
-			followers: map[*follower]struct{}{}, seen: brought,
+			key: key, ref: f.target.Reference, seen: brought,
+			followers: map[*follower]struct{}{}, demands: map[demand]*demanded{},
 		}
 		p.feeds[key] = joined
 		p.index(joined)
 	}
 	f.feed = joined
 	joined.followers[f] = struct{}{}
+	joined.demand(f.target)
 	if !ok {
 		p.schedule(joined)
 	} else {
@@ -218,6 +171,7 @@ func (p *Poller) join(f *follower, key feedKey, brought plan.Observation) *feed 
 func (p *Poller) leave(f *follower) {
 	left := f.feed
 	delete(left.followers, f)
+	left.relieve(f.target)
 	if len(left.followers) > 0 {
 		return
 	}
@@ -247,7 +201,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain, refu
 		joined.keychain = keychain
 		joined.asked = joined.asked || asked
 		if !exists {
-			joined.described, joined.detail, joined.undescribed = from.described, from.detail, from.undescribed
+			joined.reading = from.reading
 			joined.tags = from.tags
 			if !refused && !from.unread() && !joined.unread() {
 				joined.begun, joined.retry, joined.jitter = from.begun, from.retry, from.jitter

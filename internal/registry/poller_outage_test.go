@@ -443,3 +443,21 @@ func (w *politeWorld) calm(at *registrytest.Registry) {
 		return calm == 2
 	})
 }
+
+// TestListingThatHadNoTurn: who waits for the first list of a registry that limits its
+// clients hears why, as those do who follow a tag.
+func TestListingThatHadNoTurn(t *testing.T) {
+	r := registrytest.New(t)
+	ref := r.Reference(t, "team/app:stable")
+	repository := reference.Reference{Repository: ref.Repository}
+	w := newWorld(t, r.Host)
+	r.Intercept(throttles(""))
+	w.poller.Follow(owner(1), []registry.Target{target(ref)})
+	w.woken(1)
+	w.poller.Follow(owner(2), []registry.Target{target(repository)})
+	w.pass(10 * time.Second) // the tag's check is the probe, and is refused
+	w.eventually("why there is no list", func() bool {
+		got := w.poller.Listing(owner(2), repository)
+		return got != nil && got.Tags == nil && got.Failure != nil && strings.Contains(got.Failure.Message, "429")
+	})
+}

@@ -179,12 +179,15 @@ func (p *Poller) unschedule(f *feed) {
 func (p *Poller) dueAt(f *feed) time.Time {
 	var due time.Time
 	switch {
-	case f.overdue():
-	case f.seen.Failure != nil, f.undescribed != nil:
+	case f.overdue(p.clock.Now()):
+	case f.seen.Failure != nil:
 		due = f.retry
 	default:
 		interval := f.interval()
 		due = f.begun.Add(interval + time.Duration(f.jitter*float64(interval)))
+		if f.undescribed != nil {
+			due = earlier(due, f.again)
+		}
 	}
 	if f.hinted && due.After(f.begun.Add(f.spacing)) {
 		due = f.begun.Add(f.spacing)
