@@ -47,13 +47,19 @@ type checkup struct {
 	lacks func(digest v1alpha1.Digest) (Detail, bool)
 }
 
-// check asks once, tells the followers, and looks after their credentials.
-func (p *Poller) check(ctx context.Context, f *feed) {
+// check asks once, tells the followers, and looks after their credentials. Secrets are
+// read when the host's turn is over: the cluster's API holds up no registry.
+func (p *Poller) check(ctx context.Context, h *hostState, f *feed) {
 	if f.unread() {
+		defer p.finished(h, f)
 		p.readSecrets(ctx, f)
 		return
 	}
 	found := p.ask(ctx, p.checkup(f))
+	p.mu.Lock()
+	p.judge(ctx, f, found.verdict())
+	p.mu.Unlock()
+	p.finished(h, f)
 	refused := false
 	if class := ClassOf(found.err); class == Unauthorized || class == Forbidden {
 		// The Secrets may have been renewed since they were read. Followers who have
@@ -124,8 +130,13 @@ func (p *Poller) readSecrets(ctx context.Context, f *feed) {
 	p.move(f, of, key, keychain)
 }
 
+// secretsTimeout is how long the cluster has to tell the Secrets of one source.
+const secretsTimeout = 30 * time.Second
+
 // resolve finds the feed for a source's credential.
 func (p *Poller) resolve(ctx context.Context, ref reference.Reference, of source) (feedKey, Keychain, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretsTimeout)
+	defer cancel()
 	keychain, err := p.secrets.For(ctx, of.credentials())
 	if err != nil {
 		return feedKey{}, Keychain{}, err
@@ -165,10 +176,10 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.judge(ctx, f, found.verdict())
 	if f.state == feedDropped {
 		return
 	}
+	p.nudge()
 	if ctx.Err() != nil {
 		// Nothing was learned. Started again, the poller begins with this.
 		f.begun, f.asked = time.Time{}, f.asked || f.answering

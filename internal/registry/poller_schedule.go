@@ -122,8 +122,7 @@ func (p *Poller) begin(ctx context.Context, group *sync.WaitGroup, l *lane, f *f
 	f.begun = now
 	f.answering, f.asked, f.hinted = f.asked, false, false
 	group.Go(func() {
-		defer p.finished(l.host, f)
-		p.check(visiting(ctx, &visit{host: l.account.host, prepaid: true}), f)
+		p.check(visiting(ctx, &visit{host: l.account.host, prepaid: true}), l.host, f)
 	})
 }
 
