@@ -162,7 +162,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 		key, keychain, err := p.resolve(ctx, f.ref, of)
 		switch {
 		case ctx.Err() != nil, ClassOf(err) == Unavailable:
-			continue
+			return
 		case err != nil:
 			key = feedKey{name: f.key.name, unread: of}
 		}
@@ -186,12 +186,15 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 		p.schedule(f)
 		return
 	}
+	if err := p.makeRoom(f, found.tags); err != nil {
+		found = answer{err: err}
+	}
 	f.repeatHint(found)
 	var news bool
 	if found.err != nil {
 		news = p.fail(f, found.err)
 	} else {
-		news = f.learn(found, p.clock.Now())
+		news = p.learn(f, found)
 	}
 	if news || f.answering {
 		for follower := range f.followers {
@@ -216,7 +219,7 @@ func (f *feed) repeatHint(found answer) {
 }
 
 // learn keeps an answer, and is true where it is news.
-func (f *feed) learn(found answer, at time.Time) bool {
+func (p *Poller) learn(f *feed, found answer) bool {
 	was := f.seen
 	now := plan.Observation{
 		Digest: v1alpha1.Digest(found.digest), Absent: found.digest == "",
@@ -226,10 +229,10 @@ func (f *feed) learn(found answer, at time.Time) bool {
 	if same {
 		now.Repeats, now.Previous = was.Repeats+1, was.Started
 	} else {
-		f.tags = found.tags
+		p.keepTags(f, found.tags)
 	}
 	f.seen = now
-	return f.learnMore(found, same, at) || !same || was.Failure != nil
+	return f.learnMore(found, same, p.clock.Now()) || !same || was.Failure != nil
 }
 
 // newsworthy is the failure in a row that is told once more: conditions change

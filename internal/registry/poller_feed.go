@@ -181,6 +181,7 @@ func (p *Poller) leave(f *follower) {
 	}
 	p.unschedule(left)
 	left.state = feedDropped
+	p.keepTags(left, nil)
 	delete(p.feeds, left.key)
 	p.unindex(left)
 }
@@ -194,6 +195,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 	}
 	brought := from.seen
 	asked := from.asked || from.answering
+	tags := from.tags
 	for f := range from.followers {
 		if f.source() != of {
 			continue
@@ -205,7 +207,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain) {
 		joined.asked = joined.asked || asked
 		if !exists {
 			joined.reading = from.reading
-			joined.tags = from.tags
+			p.keepTags(joined, tags)
 		} else if joined.seen != brought {
 			p.pending.add(f.owner)
 		}
