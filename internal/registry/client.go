@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/utils/clock"
 
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -65,6 +66,8 @@ type Client struct {
 	choices *recall[choiceKey, int]
 	// pauses are the mirrors, and what was asked at them, that had no answer.
 	pauses *recall[string, struct{}]
+	// room for large answers.
+	room *semaphore.Weighted
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
@@ -103,6 +106,7 @@ func NewClient(o Options) *Client {
 		pauses:    newRecall[string, struct{}](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  map[string]time.Time{},
+		room:      semaphore.NewWeighted(maxLargeBodies),
 	}
 	c.setup.Store(newSetup(c.base, o.Rules, nil))
 	return c
@@ -110,7 +114,7 @@ func NewClient(o Options) *Client {
 
 // transport is for the requests of one session with a host.
 func (c *Client) transport(host string) http.RoundTripper {
-	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, meter: c.meter, clock: c.clock}, c.userAgent)
+	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, meter: c.meter, clock: c.clock, room: c.room}, c.userAgent)
 }
 
 // question is one operation on one repository.

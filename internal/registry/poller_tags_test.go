@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestLargeListsShareARoom(t *testing.T) {
 		if got.Failure != nil {
 			return got.Failure.Message
 		}
-		return fmt.Sprint(len(got.Tags))
+		return strconv.Itoa(len(got.Tags))
 	}
 	kept := 0
 	for i, ref := range refs {
