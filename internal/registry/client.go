@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/utils/clock"
 
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -69,6 +70,8 @@ type Client struct {
 	rests *recall[budget, time.Time]
 	// headless are the hosts that are asked by GET.
 	headless *recall[string, struct{}]
+	// room for large answers.
+	room *semaphore.Weighted
 
 	mu       sync.Mutex
 	sessions *recall[sessionKey, *session]
@@ -107,6 +110,7 @@ func NewClient(o Options) *Client {
 		rests:     newRecall[budget, time.Time](o.Clock),
 		sessions:  newRecall[sessionKey, *session](o.Clock),
 		headless:  newRecall[string, struct{}](o.Clock),
+		room:      semaphore.NewWeighted(maxLargeBodies),
 	}
 	c.setup.Store(newSetup(c.base, o.Rules, nil))
 	return c
@@ -114,7 +118,7 @@ func NewClient(o Options) *Client {
 
 // transport is for the requests of one session with a host.
 func (c *Client) transport(host string) http.RoundTripper {
-	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, meter: c.meter, clock: c.clock}, c.userAgent)
+	return transport.NewUserAgent(&guard{home: host, setup: &c.setup, meter: c.meter, clock: c.clock, room: c.room}, c.userAgent)
 }
 
 // question is one operation on one repository.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,9 +37,15 @@ type cluster struct {
 	// forbidden is the kind that may not be read: Secret or ServiceAccount.
 	forbidden string
 	reads     int
+	// hangs is set where it answers nothing until its caller gives up.
+	hangs atomic.Bool
 }
 
-func (c *cluster) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+func (c *cluster) Get(ctx context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	if c.hangs.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reads++

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -31,12 +33,21 @@ const (
 // reference has.
 const maxBaseName = 512
 
+const (
+	// maxChildren is how many images an index may list, attestations apart. Official
+	// images have about ten.
+	maxChildren = 1000
+	// maxPlatform is the longest name of a platform, in bytes; the API takes 64.
+	maxPlatform = 100
+	// maxObjects is how many JSON objects a manifest may have at most. What is decoded
+	// takes some hundred times as much memory as "{}" does.
+	maxObjects = 20_000
+)
+
 // Description is what a manifest or index says of itself.
 type Description struct {
 	// Digest that was asked for; the content was verified against it.
 	Digest string
-	// MediaType of the manifest or index.
-	MediaType string
 	// BaseName is the reference of the image it was built on, by its own word;
 	// empty where it does not say.
 	BaseName string
@@ -95,15 +106,14 @@ func (q question) describe(ctx context.Context, found *remote.Descriptor) (Descr
 	}
 	description, err := describe(found.Manifest)
 	switch {
+	case errors.Is(err, errExcessive):
+		return Description{}, q.invalid(err.Error())
 	case errors.Is(err, errNoImage):
 		return Description{}, q.noImage()
 	case err != nil:
 		return Description{}, q.invalid("it answers with a manifest that cannot be read")
 	}
 	description.Digest = found.Digest.String()
-	if description.MediaType == "" {
-		description.MediaType = string(found.MediaType)
-	}
 	return description, nil
 }
 
@@ -167,11 +177,18 @@ func (d Description) with(other Description) Description {
 
 // child reads a single image: its configuration tells platform and layers.
 func (q question) child(ctx context.Context, found *remote.Descriptor) (Child, error) {
+	if excessive(found.Manifest) {
+		return Child{}, q.invalid(errExcessive.Error())
+	}
 	image, err := found.Image()
 	if err != nil {
 		return Child{}, q.invalid("it has a platform that is no image")
 	}
-	config, err := image.ConfigFile()
+	var config configuration
+	raw, err := image.RawConfigFile()
+	if err == nil {
+		err = json.Unmarshal(raw, &config)
+	}
 	if err != nil {
 		if ctx.Err() != nil || witnessOf(ctx).sighting().status >= http.StatusBadRequest {
 			return Child{}, err
@@ -179,12 +196,25 @@ func (q question) child(ctx context.Context, found *remote.Descriptor) (Child, e
 		return Child{}, q.invalid("an image's configuration cannot be read")
 	}
 	child := Child{Digest: found.Digest.String(), Platform: platformOf(config.OS, config.Architecture, config.Variant)}
+	if len(child.Platform) > maxPlatform {
+		return Child{}, q.invalid(errExcessive.Error())
+	}
 	lines := make([]string, 0, len(config.RootFS.DiffIDs))
 	for _, layer := range config.RootFS.DiffIDs {
 		lines = append(lines, layer.String())
 	}
 	child.Content = hashLines(lines)
 	return child, nil
+}
+
+// configuration is what counts of an image's configuration; OCI image-spec, config.md.
+type configuration struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Variant      string `json:"variant"`
+	RootFS       struct {
+		DiffIDs []v1.Hash `json:"diff_ids"`
+	} `json:"rootfs"`
 }
 
 func platformOf(system, architecture, variant string) string {
@@ -216,7 +246,16 @@ type document struct {
 // errNoImage is for a manifest that holds something else than an image.
 var errNoImage = errors.New("no image")
 
+// errExcessive is for what no image has.
+var errExcessive = errors.New("its manifest lists more, or longer names, than an image has")
+
+// excessive is true for a manifest that would take too much memory to decode.
+func excessive(raw []byte) bool { return bytes.Count(raw, []byte("{")) > maxObjects }
+
 func describe(raw []byte) (Description, error) {
+	if excessive(raw) {
+		return Description{}, errExcessive
+	}
 	var read document
 	if err := json.Unmarshal(raw, &read); err != nil {
 		return Description{}, err
@@ -224,7 +263,7 @@ func describe(raw []byte) (Description, error) {
 	if read.Config != nil && !types.MediaType(read.Config.MediaType).IsConfig() {
 		return Description{}, errNoImage
 	}
-	description := Description{MediaType: read.MediaType}
+	var description Description
 	description.BaseName, description.BaseDigest = base(read.Annotations)
 	agreed := map[[2]string]bool{}
 	for _, child := range read.Manifests {
@@ -232,6 +271,9 @@ func describe(raw []byte) (Description, error) {
 			continue // BuildKit's attestations are children of the platform unknown/unknown
 		}
 		platform := platformOf(child.Platform.OS, child.Platform.Architecture, child.Platform.Variant)
+		if len(platform) > maxPlatform || len(description.Children) == maxChildren {
+			return Description{}, errExcessive
+		}
 		description.Children = append(description.Children, Child{Platform: platform, Digest: child.Digest})
 		childName, childDigest := base(child.Annotations)
 		agreed[[2]string{childName, childDigest}] = true

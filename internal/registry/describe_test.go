@@ -29,23 +29,22 @@ func TestDescribe(t *testing.T) {
 			fmt.Sprintf(child, second, "unknown", "unknown", "") + `]}`
 		return r.PushManifest(t, ref, "application/vnd.oci.image.index.v1+json", []byte(raw))
 	}
-	const manifest, index = "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.index.v1+json"
 	tests := map[string]struct {
 		digest string
 		want   registry.Description
 	}{
 		"an image says what it was built on": {first, registry.Description{
-			Digest: first, MediaType: manifest, BaseName: "docker.io/library/debian:12", BaseDigest: baseDigest,
+			Digest: first, BaseName: "docker.io/library/debian:12", BaseDigest: baseDigest,
 		}},
 		"a digest that is none is left out": {second, registry.Description{
-			Digest: second, MediaType: manifest, BaseName: "docker.io/library/debian:12",
+			Digest: second, BaseName: "docker.io/library/debian:12",
 		}},
 		"an index names its platforms, without attestations": {indexOf(""), registry.Description{
-			MediaType: index, Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
+			Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
 		}},
 		"an index is believed what its children say": {
 			indexOf(`,"annotations":{"org.opencontainers.image.base.name":"debian:12"}`), registry.Description{
-				MediaType: index, BaseName: "debian:12", Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
+				BaseName: "debian:12", Children: []registry.Child{{Platform: "linux/amd64", Digest: first}},
 			},
 		},
 	}
@@ -93,6 +92,34 @@ func TestDescribeRefuses(t *testing.T) {
 			_, err := newClient(r.Host).Describe(t.Context(), ref, digest, registry.Detail{}, anonymous)
 			if registry.ClassOf(err) != tt.wantClass || !strings.Contains(err.Error(), tt.wantText) {
 				t.Errorf("error %v, want %s that says %q", err, tt.wantClass, tt.wantText)
+			}
+		})
+	}
+}
+
+// TestDescribeRefusesExcess: what would fill the memory is refused, though it is an answer.
+func TestDescribeRefusesExcess(t *testing.T) {
+	child := func(system string) string {
+		return `{"digest":"sha256:` + strings.Repeat("a", 64) + `","platform":{"os":"` + system + `","architecture":"amd64"}}`
+	}
+	tests := map[string]struct {
+		children string
+		wantErr  bool
+	}{
+		"a thousand images":                {children: strings.Repeat(child("linux")+",", 999) + child("linux")},
+		"more than a thousand":             {children: strings.Repeat(child("linux")+",", 1000) + child("linux"), wantErr: true},
+		"a platform's name without end":    {children: child(strings.Repeat("x", 101)), wantErr: true},
+		"hundreds of thousands of nothing": {children: strings.Repeat("{},", 300_000) + "{}", wantErr: true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := registrytest.New(t)
+			ref := r.Reference(t, "team/app:stable")
+			digest := r.PushManifest(t, ref, "application/vnd.oci.image.index.v1+json",
+				[]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`+tt.children+`]}`))
+			_, err := newClient(r.Host).Describe(t.Context(), ref, digest, registry.Detail{}, anonymous)
+			if (err != nil) != tt.wantErr || tt.wantErr && (registry.ClassOf(err) != registry.Invalid || !strings.Contains(err.Error(), "than an image has")) {
+				t.Errorf("error %v, want one: %t", err, tt.wantErr)
 			}
 		})
 	}

@@ -10,14 +10,24 @@ import "time"
 func (p *Poller) Settled() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.running == 0 && p.waits()
+	return p.running == 0 && !p.checks("") && p.waits()
 }
 
 // SettledAt is Settled where other hosts' checks may be under way.
 func (p *Poller) SettledAt(host string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.hosts[host].running == 0 && p.waits()
+	return p.hosts[host].running == 0 && !p.checks(host) && p.waits()
+}
+
+// checks is whether the answer of a check of a host, or of any, is still to be kept.
+func (p *Poller) checks(host string) bool {
+	for _, f := range p.feeds {
+		if f.state == feedRunning && (host == "" || f.budget.host == host) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Poller) waits() bool {

@@ -133,6 +133,8 @@ type Poller struct {
 	pauses  map[budget]*pause
 	running int
 	pending *outbox
+	// largeLists is the size of all large lists of tags that are kept.
+	largeLists int
 }
 
 // NewPoller makes a poller that checks nothing before Start.

@@ -47,13 +47,17 @@ type checkup struct {
 	lacks func(digest v1alpha1.Digest) (Detail, bool)
 }
 
-// check asks once, tells the followers, and looks after their credentials.
-func (p *Poller) check(ctx context.Context, f *feed) {
+// check asks once, tells the followers, and looks after their credentials. Secrets are
+// read when the host's turn is over: the cluster's API holds up no registry.
+func (p *Poller) check(ctx context.Context, f *feed, turnOver func()) {
 	if f.unread() {
+		defer turnOver()
 		p.readSecrets(ctx, f)
 		return
 	}
 	found := p.ask(ctx, p.checkup(f))
+	p.draw(ctx, f, found.verdict())
+	turnOver()
 	refused := false
 	if class := ClassOf(found.err); class == Unauthorized || class == Forbidden {
 		// The Secrets may have been renewed since they were read. Followers who have
@@ -124,8 +128,13 @@ func (p *Poller) readSecrets(ctx context.Context, f *feed) {
 	p.move(f, of, key, keychain, false)
 }
 
+// secretsTimeout is how long the cluster has to tell the Secrets of one source.
+const secretsTimeout = 30 * time.Second
+
 // resolve finds the feed for a source's credential.
 func (p *Poller) resolve(ctx context.Context, ref reference.Reference, of source) (feedKey, Keychain, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretsTimeout)
+	defer cancel()
 	keychain, err := p.secrets.For(ctx, of.credentials())
 	if err != nil {
 		return feedKey{}, Keychain{}, err
@@ -151,7 +160,7 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 		key, keychain, err := p.resolve(ctx, f.ref, of)
 		switch {
 		case ctx.Err() != nil, ClassOf(err) == Unavailable:
-			continue
+			return
 		case err != nil:
 			key = feedKey{name: f.key.name, unread: of}
 		}
@@ -161,23 +170,30 @@ func (p *Poller) renew(ctx context.Context, f *feed, now bool) {
 	}
 }
 
-// conclude keeps an answer and wakes those whom it concerns.
-func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
+// draw says on what the next check draws, and judges by this one all that share its host
+// or its budget.
+func (p *Poller) draw(ctx context.Context, f *feed, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	turnedAway := visitOf(ctx).wasTurnedAway()
 	switch {
 	case f.state == feedDropped:
-	case turnedAway:
+	case visitOf(ctx).wasTurnedAway():
 		p.drawOn(f, firstBudget(f.ref, f.keychain))
 	default:
 		p.drawOn(f, visitOf(ctx).lastAsked())
 	}
-	p.judge(ctx, f, found.verdict())
+	p.judge(ctx, f, err)
+}
+
+// conclude keeps an answer and wakes those whom it concerns.
+func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if f.state == feedDropped {
 		return
 	}
-	if ctx.Err() != nil || turnedAway {
+	p.nudge()
+	if ctx.Err() != nil || visitOf(ctx).wasTurnedAway() {
 		// Nothing was learned. The check is made again, by the poller that is started
 		// again, or in the turn of the host.
 		f.begun, f.asked = time.Time{}, f.asked || f.answering
@@ -189,12 +205,15 @@ func (p *Poller) conclude(ctx context.Context, f *feed, found answer) {
 	if wait := max(RetryAfter(found.err), RetryAfter(found.undescribed)); wait > 0 && ClassOf(found.verdict()) != RateLimited {
 		f.leftAlone = p.clock.Now().Add(wait)
 	}
+	if err := p.makeRoom(f, found.tags); err != nil {
+		found = answer{err: err}
+	}
 	f.repeatHint(found)
 	var news bool
 	if found.err != nil {
 		news = p.fail(f, found.err)
 	} else {
-		news = f.learn(found, p.clock.Now())
+		news = p.learn(f, found)
 	}
 	if news || f.answering {
 		for follower := range f.followers {
@@ -221,7 +240,7 @@ func (f *feed) repeatHint(found answer) {
 }
 
 // learn keeps an answer, and is true where it is news.
-func (f *feed) learn(found answer, at time.Time) bool {
+func (p *Poller) learn(f *feed, found answer) bool {
 	was := f.seen
 	now := plan.Observation{
 		Digest: v1alpha1.Digest(found.digest), Absent: found.digest == "",
@@ -231,10 +250,10 @@ func (f *feed) learn(found answer, at time.Time) bool {
 	if same {
 		now.Repeats, now.Previous = was.Repeats+1, was.Started
 	} else {
-		f.tags = found.tags
+		p.keepTags(f, found.tags)
 	}
 	f.seen = now
-	return f.learnMore(found, same, at) || !same || was.Failure != nil
+	return f.learnMore(found, same, p.clock.Now()) || !same || was.Failure != nil
 }
 
 // newsworthy is the failure in a row that is told once more: conditions change

@@ -177,6 +177,7 @@ func (p *Poller) leave(f *follower) {
 	}
 	p.unschedule(left)
 	left.state = feedDropped
+	p.keepTags(left, nil)
 	delete(p.feeds, left.key)
 	p.unindex(left)
 }
@@ -191,6 +192,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain, refu
 	}
 	brought := from.seen
 	asked := from.asked || from.answering
+	tags := from.tags
 	for f := range from.followers {
 		if f.source() != of {
 			continue
@@ -202,7 +204,7 @@ func (p *Poller) move(from *feed, of source, to feedKey, keychain Keychain, refu
 		joined.asked = joined.asked || asked
 		if !exists {
 			joined.reading = from.reading
-			joined.tags = from.tags
+			p.keepTags(joined, tags)
 			if !refused && !from.unread() && !joined.unread() {
 				joined.begun, joined.retry, joined.jitter = from.begun, from.retry, from.jitter
 			}

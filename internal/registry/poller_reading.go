@@ -40,7 +40,7 @@ func (f *feed) lacks(digest v1alpha1.Digest, now time.Time) (Detail, bool) {
 			lacking = lacking || !f.knows(digest, by.target.Detail)
 		}
 	}
-	return wanted, lacking && !(waits && wanted.equal(f.tried))
+	return wanted, lacking && (!waits || !wanted.equal(f.tried))
 }
 
 // knows is whether all is read that a detail takes. Where some of it cannot be read, what

@@ -123,8 +123,8 @@ func (p *Poller) begin(ctx context.Context, group *sync.WaitGroup, l *lane, f *f
 	f.answering, f.asked, f.hinted = f.asked, false, false
 	of := f.budget
 	group.Go(func() {
-		defer p.finished(l.host, of, f)
-		p.check(visiting(ctx, &visit{home: f.ref.Host(), paid: l.account, prepaid: true, asked: of}), f)
+		visit := &visit{home: f.ref.Host(), paid: l.account, prepaid: true, asked: of}
+		p.check(visiting(ctx, visit), f, func() { p.finished(l.host, of, f) })
 	})
 }
 

@@ -109,3 +109,24 @@ func TestMissingSecret(t *testing.T) {
 		t.Errorf("Latest = %+v", got)
 	}
 }
+
+// TestSecretsHoldUpNoRegistry: a cluster that does not answer, when a Secret is read
+// again, takes nobody's turn at the registry.
+func TestSecretsHoldUpNoRegistry(t *testing.T) {
+	r := registrytest.New(t)
+	seldom, often := r.Reference(t, "team/app:stable"), r.Reference(t, "team/other:stable")
+	r.Push(t, seldom)
+	r.Push(t, often)
+	w := newWorldOf(t, registry.PollerOptions{PerHost: 1}, r.Host)
+	w.cluster.set("shop/pull", pullSecret(r.Host, "me", "word"))
+	withSecret := private(seldom, "shop")
+	withSecret.Interval = 6 * time.Minute
+	w.poller.Follow(owner(1), []registry.Target{withSecret})
+	w.woken(1)
+	w.cluster.hangs.Store(true)
+	w.pass(withSecret.Interval)
+	w.heads(r, 2)
+	w.poller.Follow(owner(2), []registry.Target{{Reference: often, Interval: time.Minute}})
+	w.woken(1)
+	w.heads(r, 3)
+}

@@ -36,7 +36,9 @@ func newWorld(t *testing.T, hosts ...string) *world {
 func newWorldOf(t *testing.T, o registry.PollerOptions, hosts ...string) *world {
 	t.Helper()
 	w := &world{t: t, clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), cluster: &cluster{}}
-	o.Asker = registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: w.clock, Timeout: 5 * time.Second})
+	if o.Asker == nil {
+		o.Asker = registry.NewClient(registry.Options{Rules: plainHTTP(hosts...), Clock: w.clock, Timeout: 5 * time.Second})
+	}
 	o.Secrets = registry.NewCredentials(w.cluster, w.clock)
 	o.Clock = w.clock
 	o.Random = func() float64 { return 0.5 } // no jitter

@@ -17,6 +17,8 @@ const (
 	// maxTags is how many tags of a repository are read. The largest repositories of
 	// Docker Hub have some ten thousand.
 	maxTags = 100_000
+	// maxListBytes is how much memory a list may take: that many tags of 46 characters.
+	maxListBytes = 6 << 20
 	// maxPages is how many pages a list may have: registries give 100 tags on a page
 	// or more, and one that gives empty ones for ever has to end somewhere.
 	maxPages = 1000
@@ -27,8 +29,8 @@ var tagGrammar = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 // Tags are all tags of a repository, in the registry's order: it costs one GET
 // for each page, which registries do not count as a pull. What is no tag by the
-// distribution-spec is left out. A repository with more than 100,000 tags is an
-// error of class Invalid.
+// distribution-spec is left out. A repository with more than 100,000 tags, or more than
+// 6 MiB of them, is an error of class Invalid.
 func (c *Client) Tags(ctx context.Context, ref reference.Reference, auth Keychain) ([]string, error) {
 	q := question{ref: ref, auth: auth, op: opOf(ref)}
 	var tags []string
@@ -53,6 +55,9 @@ func (c *Client) Tags(ctx context.Context, ref reference.Reference, auth Keychai
 			}
 			if len(tags) > maxTags {
 				return q.invalid(fmt.Sprintf("the repository has more than %d tags", maxTags))
+			}
+			if sizeOf(tags) > maxListBytes {
+				return q.invalid(fmt.Sprintf("the repository has more than %d MiB of tags", maxListBytes>>20))
 			}
 		}
 		if lister.HasNext() {

@@ -6,12 +6,12 @@ package registry
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/utils/clock"
 )
 
@@ -20,11 +20,19 @@ import (
 // takes more than twice that.
 const maxBody = 8 << 20
 
+// What is read whole is held in memory. That is small, save for lists and manifests of
+// some tens of thousands of entries: no more than four of these are read at once.
+const (
+	largeBody      = 1 << 20
+	maxLargeBodies = 4
+)
+
 // pingPath is where a session begins.
 const pingPath = "/v2/"
 
 var (
 	errTooLarge = errors.New("the answer has more than 8 MiB")
+	errCrowded  = errors.New("its answer has more than 1 MiB, and too many of that size are read at once")
 	errHeaders  = errors.New("the answer's headers have more than 256 KiB")
 )
 
@@ -115,6 +123,8 @@ type guard struct {
 	setup *atomic.Pointer[setup]
 	meter *meter
 	clock clock.PassiveClock
+	// room for large answers; nil for any number.
+	room *semaphore.Weighted
 	// dialled is set once home was found at a private address.
 	dialled atomic.Bool
 }
@@ -154,7 +164,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.saw(sighting{refused: err})
 		return nil, err
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: bodyLimit(req), witness: w}
+	resp.Body = g.bounded(req, resp.Body, w)
 	if kindOf(req) == kindToken {
 		w.got(tokenLife(resp))
 	}
@@ -176,26 +186,4 @@ func rewound(req *http.Request) (*http.Request, error) {
 	again := req.WithContext(req.Context())
 	again.Body = body
 	return again, nil
-}
-
-// boundedBody ends with an error where more follows than is allowed.
-type boundedBody struct {
-	io.ReadCloser
-
-	left    int64
-	witness *witness
-}
-
-// Read implements io.Reader.
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	if b.left < 0 {
-		b.witness.saw(sighting{refused: errTooLarge})
-		return 0, errTooLarge
-	}
-	return n, err
 }
