@@ -454,7 +454,10 @@ func TestListingThatHadNoTurn(t *testing.T) {
 	r.Intercept(throttles(""))
 	w.poller.Follow(owner(1), []registry.Target{target(ref)})
 	w.woken(1)
+	w.poller.Check(ref) // it comes first when the pause is over
+	w.eventually("that it waits", w.poller.Settled)
 	w.poller.Follow(owner(2), []registry.Target{target(repository)})
+	w.eventually("that it waits", w.poller.Settled)
 	w.pass(10 * time.Second) // the tag's check is the probe, and is refused
 	w.eventually("why there is no list", func() bool {
 		got := w.poller.Listing(owner(2), repository)
