@@ -117,6 +117,9 @@ func (d *decision) judge() {
 
 func (d *decision) standing() Standing {
 	current := d.subject.current()
+	if accepting, accepts := d.plan.Step.(Accept); accepts && current == nil && Followed(d.Lineage) {
+		current = &accepting.Revision // there is nothing to compare it with
+	}
 	if current == nil {
 		return Standing{UpToDate: Unknown, Reason: v1alpha1.ReasonResolving, Message: "there is no current image yet"}
 	}

@@ -169,8 +169,8 @@ func (d *decision) accept(f found, known *v1alpha1.Revision) Accept {
 		revision.BuiltFrom, revision.Roots = proven(f.Base, d.Parents)
 	}
 	// Where nothing follows from a new digest, it is done with being accepted: a base
-	// that moves costs one write of its status.
-	if d.subject.current() == nil || !Followed(d.Lineage) || len(d.Workloads) > 0 || d.Lineage.Spec.Mirror != nil {
+	// that is declared, or moves, costs one write of its status.
+	if !Followed(d.Lineage) || len(d.Workloads) > 0 || d.Lineage.Spec.Mirror != nil {
 		d.busy(reason, "%s is %s now", d.Watched().Name(), reference.ShortDigest(string(revision.Digest)))
 	}
 	return Accept{Revision: revision, Reason: reason, Mirror: d.Lineage.Spec.Mirror != nil}
