@@ -216,17 +216,18 @@ func (r *Reconciler) gatherUse(ctx context.Context, s *plan.Snapshot) error {
 }
 
 // gatherWorkloads reads what may run the lineage: the workloads of its namespace
-// with its repository, and the lineages that have the same repository there.
+// with its repository, and, where there are any, the lineages that have the same
+// repository there. Those are many where each tag of a repository is a lineage.
 func (r *Reconciler) gatherWorkloads(ctx context.Context, s *plan.Snapshot) error {
 	var err error
-	s.Claimants, err = index.Claimants(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
-	if err != nil {
+	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
+	if err != nil || len(s.Workloads) == 0 {
 		return err
 	}
-	s.Workloads, err = index.Workloads(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		w.Refused = r.Refusals.Of(index.WorkloadKey{Kind: w.Kind, NamespacedName: types.NamespacedName{Namespace: w.Namespace, Name: w.Name}}).Why
 	}
+	s.Claimants, err = index.Claimants(ctx, r.Client, s.Lineage.Namespace, plan.Repositories(s.Lineage))
 	return err
 }

@@ -58,7 +58,7 @@ type Snapshot struct {
 	// Workloads of the lineage's namespace that mention its repository.
 	Workloads []Workload
 	// Claimants are the lineages of that namespace with the same repository,
-	// this one among them.
+	// this one among them; none where there are no workloads.
 	Claimants []Claimant
 	// ChildrenUse are the digests of this lineage that children are built from.
 	ChildrenUse []v1alpha1.Digest
