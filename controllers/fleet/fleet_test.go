@@ -67,7 +67,8 @@ func TestNode(t *testing.T) {
 			want: lineage.Node{
 				Reference: "registry.example.com/shop/web:1",
 				From: []lineage.Parent{
-					{Lineage: lineage.Key{Namespace: "shop", Name: "base"}}, {Lineage: lineage.Key{Namespace: "platform", Name: "go"}},
+					{Lineage: lineage.Key{Namespace: "shop", Name: "base"}},
+					{Lineage: lineage.Key{Namespace: "platform", Name: "go"}},
 					{Image: "docker.io/library/golang:1.26"},
 				},
 			},

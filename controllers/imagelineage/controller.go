@@ -91,7 +91,9 @@ func (r *Reconciler) store(ctx context.Context, l *v1alpha1.ImageLineage, after 
 		return true, nil
 	}
 	updated := l.DeepCopy()
-	updated.Status = after
+	// The answer is decoded over it, and the status that was decided may share what the
+	// parents in the fleet hold.
+	after.DeepCopyInto(&updated.Status)
 	patch := client.MergeFromWithOptions(l, client.MergeFromWithOptimisticLock{})
 	err := r.Client.Status().Patch(ctx, updated, patch, client.FieldOwner(v1alpha1.FieldManager))
 	if apierrors.IsConflict(err) {

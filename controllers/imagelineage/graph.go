@@ -156,13 +156,7 @@ func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLi
 		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonParentNotFound, Passing: true, Message: fmt.Sprintf("the spec.image of %s cannot be used: %v", name, err)}
 		return nil
 	}
-	parent.Kept, parent.Mirrors = l.Status.History, plan.Mirrors(l)
-	if current := l.Status.Current; current != nil {
-		parent.Current = &plan.ParentCurrent{
-			Digest: current.Digest, Identity: plan.Counting(plan.ChangeOn(l), current.Digest, current.Identities),
-			Identities: current.Identities, Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: plan.CopyOf(l, current.Revision),
-		}
-	}
+	parent.Kept, parent.Mirrors, parent.Current = l.Status.History, plan.Mirrors(l), plan.CurrentOf(l)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -141,8 +142,14 @@ func (p *process) reconcile() bool {
 	name := names[p.sim.rng.Intn(len(names))]
 	delete(p.queue.pending, name)
 	delete(p.timers, name)
+	parent := types.NamespacedName{Namespace: name.Namespace, Name: simProduced[name.Name]}
+	l, above := p.reconciler.Fleet.Get(name), p.reconciler.Fleet.Get(parent)
+	was, wasAbove := l.DeepCopy(), above.DeepCopy()
 	result, err := p.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: name})
 	p.sim.reconciles++
+	if !equality.Semantic.DeepEqual(was, l) || !equality.Semantic.DeepEqual(wasAbove, above) {
+		p.sim.broken("what the fleet holds of %s or its parent was modified", name)
+	}
 	switch {
 	case p.dead:
 	case err != nil:

@@ -144,12 +144,12 @@ func (c *climb) place(first *vertex) {
 type Motion int
 
 const (
-	// Still: it has no reason to move while its parents do not.
+	// Still is one that has no reason to move while its parents do not.
 	Still Motion = iota
-	// Moving: it is going to move by itself. A run is in flight, or it is outdated and
-	// nothing keeps it from being built.
+	// Moving is one that is going to move by itself: a run is in flight, or it is outdated
+	// and nothing keeps it from being built.
 	Moving
-	// Held: it does not move, whatever its parents do, until a person or somebody
+	// Held is one that does not move, whatever its parents do, until a person or somebody
 	// else's CI does something.
 	Held
 )

@@ -48,3 +48,15 @@ func HasBuilt(l *v1alpha1.ImageLineage) bool {
 	}
 	return false
 }
+
+// CurrentOf is what a lineage offers its children; nil while it has no current image.
+func CurrentOf(l *v1alpha1.ImageLineage) *ParentCurrent {
+	current := l.Status.Current
+	if current == nil {
+		return nil
+	}
+	return &ParentCurrent{
+		Digest: current.Digest, Identity: Counting(ChangeOn(l), current.Digest, current.Identities),
+		Identities: current.Identities, Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: CopyOf(l, current.Revision),
+	}
+}
