@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
-	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // lineageEvents keep the fleet, and wake whom a change concerns. It is one handler for
@@ -26,7 +25,7 @@ import (
 // handler was told of every lineage that there is.
 func (r *Reconciler) lineageEvents() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	change := func(ctx context.Context, obj client.Object, there bool, q queue) {
+	change := func(obj client.Object, there bool, q queue) {
 		told, ok := obj.(*v1alpha1.ImageLineage)
 		if !ok {
 			return
@@ -44,16 +43,14 @@ func (r *Reconciler) lineageEvents() handler.EventHandler {
 			r.Fleet.Delete(key)
 		}
 		wake.Insert(r.concerned(key, before, now)...)
-		// Those with the same repository may claim the same containers.
-		wake.Insert(running(ctx, r.Client, told.Namespace, plan.Repositories(told))...)
 		for request := range wake {
 			q.Add(request)
 		}
 	}
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { change(ctx, e.Object, true, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { change(ctx, e.ObjectNew, true, q) },
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { change(ctx, e.Object, false, q) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { change(e.Object, true, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { change(e.ObjectNew, true, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { change(e.Object, false, q) },
 	}
 }
 

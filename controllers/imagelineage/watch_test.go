@@ -5,23 +5,18 @@ package imagelineage
 
 import (
 	"context"
-	"errors"
-	"math/rand"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/controllers/fleet"
-	"github.com/imagelineage/imagelineage/controllers/index"
 )
 
 // onlooker is a queue that sees what the fleet holds when somebody is woken.
@@ -55,13 +50,15 @@ func watched(name, image string, parents ...string) *v1alpha1.ImageLineage {
 }
 
 func TestLineageEvents(t *testing.T) {
-	// base → mid → app; copy stands for mid's image, and twin for base's.
+	// base → mid → app; copy stands for mid's image, and twin and beside for base's.
 	fleetOf := func() map[string]*v1alpha1.ImageLineage {
 		mid := watched("mid", "mid", "base")
 		mid.Status.History = []v1alpha1.Revision{{Origin: v1alpha1.OriginBuilt}}
 		meta.SetStatusCondition(&mid.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionImageMissing, Status: metav1.ConditionTrue})
+		beside := watched("beside", "base")
+		beside.Namespace = "base"
 		return map[string]*v1alpha1.ImageLineage{
-			"base": watched("base", "base"), "twin": watched("twin", "base"), "mid": mid,
+			"beside": beside, "base": watched("base", "base"), "twin": watched("twin", "base"), "mid": mid,
 			"copy": watched("copy", "mid"), "app": watched("app", "app", "mid"),
 		}
 	}
@@ -71,10 +68,10 @@ func TestLineageEvents(t *testing.T) {
 		change func(*v1alpha1.ImageLineage)
 		want   map[string]bool
 	}{
-		"a base moves: its children": {
+		"a base moves: its children, and who may claim the same containers": {
 			of:     "base",
 			change: func(l *v1alpha1.ImageLineage) { l.Status.Current = &v1alpha1.CurrentRevision{} },
-			want:   map[string]bool{"base": true, "mid": true},
+			want:   map[string]bool{"base": true, "mid": true, "beside": true},
 		},
 		"what is built moves: its children, and who stands for its image": {
 			of:     "mid",
@@ -114,15 +111,7 @@ func TestLineageEvents(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			scheme := runtime.NewScheme()
-			if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-				t.Fatal(err)
-			}
-			cached := newView(scheme, rand.New(rand.NewSource(1)))
-			if err := index.Setup(t.Context(), cached); err != nil {
-				t.Fatal(err)
-			}
-			r := &Reconciler{Fleet: &fleet.Fleet{}, Client: laggingClient{view: cached}}
+			r := &Reconciler{Fleet: &fleet.Fleet{}}
 			lineages := fleetOf()
 			for _, l := range lineages {
 				r.Fleet.Put(l)

@@ -75,8 +75,11 @@ type source struct {
 // image is a reference that lineages stand for, or name as a parent.
 type image struct {
 	name string
-	// builders stand for it and claim to build it; others stand for it and do not.
-	builders, others set
+	// builders stand for it and claim to build it. There is one, or a few rivals.
+	builders set
+	// others stand for it and do not build it, by their namespace: a base may have one in
+	// each.
+	others map[string]set
 	// namedBy are the lineages that name it as a parent.
 	namedBy set
 }
@@ -103,7 +106,7 @@ func (g *Graph) Put(key Key, node Node) {
 	v.there, v.claim = true, node.Claim
 	if node.Reference != "" {
 		v.image = g.image(node.Reference)
-		v.image.standing(v).add(v)
+		v.image.seat(v)
 	}
 	for _, parent := range node.From {
 		if parent.Image != "" {
@@ -154,12 +157,30 @@ func (g *Graph) image(name string) *image {
 	return i
 }
 
-// standing is the set of its image in which a lineage is.
-func (i *image) standing(v *vertex) *set {
+// seat adds a lineage to those that stand for an image.
+func (i *image) seat(v *vertex) {
 	if v.claim != nil {
-		return &i.builders
+		i.builders.add(v)
+		return
 	}
-	return &i.others
+	if i.others == nil {
+		i.others = map[string]set{}
+	}
+	others := i.others[v.key.Namespace]
+	others.add(v)
+	i.others[v.key.Namespace] = others
+}
+
+// unseat removes a lineage from those that stand for an image.
+func (i *image) unseat(v *vertex) {
+	if v.claim != nil {
+		delete(i.builders, v)
+		return
+	}
+	delete(i.others[v.key.Namespace], v)
+	if len(i.others[v.key.Namespace]) == 0 {
+		delete(i.others, v.key.Namespace)
+	}
 }
 
 // take removes a vertex from wherever it is known, and returns where that was.
@@ -173,7 +194,7 @@ func (v *vertex) take() []source {
 		}
 	}
 	if v.image != nil {
-		delete(*v.image.standing(v), v)
+		v.image.unseat(v)
 		was = append(was, source{image: v.image})
 	}
 	v.image, v.from = nil, nil

@@ -178,7 +178,8 @@ func compare(t *testing.T, g *Graph, m model, of Key) {
 	equal("Children", m.sorted(func(k Key) bool { return slices.Contains(m.parents(k), of) }), g.Children(of))
 	equal("HasChild", there && len(other(func(k Key) bool { return m.names(k, of) })) > 0, g.HasChild(of))
 	equal("Dependents", other(func(k Key) bool {
-		return m.names(k, of) || m[of].Claim != nil && m[of].Reference != "" && m[of].Reference == m[k].Reference
+		stand := there && m[of].Reference != "" && m[of].Reference == m[k].Reference
+		return m.names(k, of) || stand && (m[of].Claim != nil || of.Namespace == k.Namespace)
 	}), g.Dependents(of))
 	equal("Ancestors", other(func(k Key) bool { return m.reach(of)[k] }), g.Ancestors(of))
 	equal("Descendants", other(func(k Key) bool { return m.reach(k)[of] }), g.Descendants(of))

@@ -40,8 +40,9 @@ func (g *Graph) HasChild(of Key) bool {
 }
 
 // Dependents are the lineages whose decision may depend on what one says or does,
-// sorted: those that name it or its image as a parent and, where it claims to build
-// that image, those that stand for it.
+// sorted: those that name it or its image as a parent, and those that stand for the same
+// image: in its namespace, where they may claim the same containers, and everywhere if
+// it claims to build the image.
 func (g *Graph) Dependents(of Key) []Key {
 	v := g.lineages[of]
 	if v == nil {
@@ -50,9 +51,16 @@ func (g *Graph) Dependents(of Key) []Key {
 	found := maps.Clone(v.namedBy)
 	if i := v.image; i != nil {
 		found.join(i.namedBy)
+		found.join(i.others[v.key.Namespace])
+		for rival := range i.builders {
+			if v.claim != nil || rival.key.Namespace == v.key.Namespace {
+				found.add(rival)
+			}
+		}
 		if v.claim != nil {
-			found.join(i.builders)
-			found.join(i.others)
+			for _, others := range i.others {
+				found.join(others)
+			}
 		}
 	}
 	delete(found, v)
@@ -176,9 +184,11 @@ func (v *vertex) children() set {
 			found.add(child)
 		}
 	}
-	for child := range v.image.others {
-		if child.followed() && child.believes(v) {
-			found.add(child)
+	for _, others := range v.image.others {
+		for child := range others {
+			if child.followed() && child.believes(v) {
+				found.add(child)
+			}
 		}
 	}
 	return found
