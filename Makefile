@@ -85,13 +85,17 @@ test-e2e: ## Run the stories of test/e2e on a real cluster: KUBECONFIG and REGIS
 
 ##@ Measure
 
-# Arguments for the benchmark, such as "-scenario idle,moved" or "-lineages 5000".
+# Arguments for a benchmark, such as "-scenario idle,moved" or "-lineages 5000".
 BENCH ?=
 
 .PHONY: bench-registry
 bench-registry: ## Measure what the operator asks of registries, and how fast it notices.
 	assets="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}"; \
 	KUBEBUILDER_ASSETS="$$assets" go run ./test/perf/registry $(BENCH)
+
+.PHONY: bench-planner
+bench-planner: ## Measure what it costs to decide in fleets of up to 100,000 lineages.
+	go run ./test/perf/planner $(BENCH)
 
 ##@ Develop
 

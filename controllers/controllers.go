@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/imagelineage/imagelineage/controllers/fleet"
 	"github.com/imagelineage/imagelineage/controllers/imagelineage"
 	"github.com/imagelineage/imagelineage/controllers/index"
 	"github.com/imagelineage/imagelineage/controllers/rollout"
@@ -48,7 +49,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 
 	// Decides, builds, publishes, and writes the status of every lineage.
 	lineages := &imagelineage.Reconciler{
-		Client: parts.Client, Live: mgr.GetAPIReader(),
+		Fleet: &fleet.Fleet{}, Client: parts.Client, Live: mgr.GetAPIReader(),
 		Poller: parts.Poller, Registry: parts.Registry, Copies: parts.Copies, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
 		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,

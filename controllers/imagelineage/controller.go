@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/controllers/fleet"
 	"github.com/imagelineage/imagelineage/controllers/index"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/status"
@@ -25,7 +26,10 @@ import (
 
 // Reconciler keeps one lineage on what it descends from.
 type Reconciler struct {
-	// Client reads from the cache and writes statuses.
+	// Fleet holds the lineages: whatever is decided is decided on these, and none is read
+	// from the cache. The watch of this controller keeps it.
+	Fleet *fleet.Fleet
+	// Client reads everything else from the cache, and writes statuses.
 	Client client.Client
 	// Live reads past the cache, where the cache must not be believed.
 	Live client.Reader
@@ -87,7 +91,9 @@ func (r *Reconciler) store(ctx context.Context, l *v1alpha1.ImageLineage, after 
 		return true, nil
 	}
 	updated := l.DeepCopy()
-	updated.Status = after
+	// The answer is decoded over it, and the status that was decided may share what the
+	// parents in the fleet hold.
+	after.DeepCopyInto(&updated.Status)
 	patch := client.MergeFromWithOptions(l, client.MergeFromWithOptimisticLock{})
 	err := r.Client.Status().Patch(ctx, updated, patch, client.FieldOwner(v1alpha1.FieldManager))
 	if apierrors.IsConflict(err) {

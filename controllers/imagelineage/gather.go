@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -23,11 +22,10 @@ import (
 
 // gather reads all that a decision may look at. It is nil for a lineage that is
 // gone (the poller forgets it, and its runs go with it by their owner reference),
-// and where the cache has not seen our own last write yet.
+// and where the fleet has not seen our own last write yet.
 func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*plan.Snapshot, error) {
-	l := &v1alpha1.ImageLineage{}
-	err := r.Client.Get(ctx, name, l)
-	if apierrors.IsNotFound(err) || err == nil && !l.DeletionTimestamp.IsZero() {
+	l := r.Fleet.Get(name)
+	if l == nil || !l.DeletionTimestamp.IsZero() {
 		r.Poller.Forget(name)
 		r.Copies.Forget(name)
 		r.written.forget(name)
@@ -35,8 +33,8 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 		r.builds.leave(name)
 		return nil, nil
 	}
-	if err != nil || r.written.unseen(l) {
-		return nil, err
+	if r.written.unseen(l) {
+		return nil, nil
 	}
 	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l}
 	ref, err := plan.ReferenceOf(l)
@@ -53,9 +51,7 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	if err := r.gatherGraph(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := r.gatherUse(ctx, s); err != nil {
-		return nil, err
-	}
+	r.gatherUse(s)
 	if err := r.gatherWorkloads(ctx, s); err != nil {
 		return nil, err
 	}
@@ -204,15 +200,13 @@ func placeholder(l *v1alpha1.ImageLineage, ref reference.Reference, hash string)
 
 // gatherUse reads which revisions children are built from, where there is more than
 // one.
-func (r *Reconciler) gatherUse(ctx context.Context, s *plan.Snapshot) error {
+func (r *Reconciler) gatherUse(s *plan.Snapshot) {
 	if len(s.Lineage.Status.History) < 2 {
-		return nil
+		return
 	}
-	children, err := index.Children(ctx, r.Client, s.Lineage)
-	for _, child := range children {
+	for _, child := range r.Fleet.Dependents(ownerOf(s.Lineage)) {
 		s.ChildrenUse = append(s.ChildrenUse, plan.UsedBy(child, s.Reference)...)
 	}
-	return err
 }
 
 // gatherWorkloads reads what may run the lineage: the workloads of its namespace

@@ -10,13 +10,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
-	"github.com/imagelineage/imagelineage/controllers/index"
+	"github.com/imagelineage/imagelineage/controllers/fleet"
 	"github.com/imagelineage/imagelineage/internal/lineage"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -26,33 +25,36 @@ import (
 // gatherGraph reads the lineage's place in the graph: its parents, its ancestors,
 // whether it is on a cycle, whether it has a child, and who else has its image.
 func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
+	own := ownerOf(s.Lineage)
+	s.HasChild = r.Fleet.HasChild(own)
 	var err error
-	if s.HasChild, err = index.HasChild(ctx, r.Client, s.Lineage, s.Reference); err != nil {
-		return err
-	}
 	if s.Parents, err = r.parents(ctx, s.Lineage); err != nil {
 		return err
 	}
-	graph, since, err := r.ancestry(ctx, s.Lineage)
-	if err != nil {
-		return err
-	}
-	own := keyOf(s.Lineage)
+	graph, lineages := r.Fleet.Ancestry(own)
 	if way := graph.Cycle(own); way != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", path(way))}
 	}
-	for _, key := range graph.Unsettled(own) {
-		s.WaitingFor = append(s.WaitingFor, plan.Ancestor{Name: key.String(), Since: since[key].Time})
+	motions := map[lineage.Key]lineage.Motion{}
+	for key, ancestor := range lineages {
+		if key == own {
+			continue
+		}
+		if motions[key], err = r.motion(ctx, ancestor); err != nil {
+			return err
+		}
 	}
-	taken, err := r.taken(ctx, s.Lineage)
-	if taken != nil {
+	for _, key := range graph.Unsettled(own, func(of lineage.Key) lineage.Motion { return motions[of] }) {
+		ancestor := plan.Ancestor{Name: key.String()}
+		if since := lineages[key].Status.OutdatedSince; since != nil {
+			ancestor.Since = since.Time
+		}
+		s.WaitingFor = append(s.WaitingFor, ancestor)
+	}
+	if taken := r.taken(s.Lineage); taken != nil {
 		s.Problem = taken
 	}
-	return err
-}
-
-func keyOf(l *v1alpha1.ImageLineage) lineage.Key {
-	return lineage.Key{Namespace: l.Namespace, Name: l.Name}
+	return nil
 }
 
 func path(way []lineage.Key) string {
@@ -63,86 +65,54 @@ func path(way []lineage.Key) string {
 	return strings.Join(names, " → ")
 }
 
-// ancestry reads a lineage and all its ancestors, and judges each of them by the
-// same triggers as the lineage itself.
-func (r *Reconciler) ancestry(ctx context.Context, of *v1alpha1.ImageLineage) (lineage.Graph, map[lineage.Key]metav1.Time, error) {
-	graph, since := lineage.Graph{}, map[lineage.Key]metav1.Time{}
-	queue := []*v1alpha1.ImageLineage{of}
-	for len(queue) > 0 {
-		l := queue[0]
-		queue = queue[1:]
-		if _, seen := graph[keyOf(l)]; seen {
-			continue
-		}
-		above, err := index.Above(ctx, r.Client, l)
-		if err != nil {
-			return nil, nil, err
-		}
-		settled, err := r.settled(ctx, l)
-		if err != nil {
-			return nil, nil, err
-		}
-		node := lineage.Node{Unsettled: !settled}
-		for _, parent := range above {
-			node.Parents = append(node.Parents, keyOf(parent))
-		}
-		graph[keyOf(l)] = node
-		if l.Status.OutdatedSince != nil {
-			since[keyOf(l)] = *l.Status.OutdatedSince
-		}
-		queue = append(queue, above...)
-	}
-	return graph, since, nil
-}
-
-// settled is whether a lineage is going to move by itself.
-func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (bool, error) {
-	if !plan.Produced(l) {
-		return true, nil
+// motion is what can be expected of an ancestor. It is judged by the same triggers as
+// the lineage itself.
+func (r *Reconciler) motion(ctx context.Context, l *v1alpha1.ImageLineage) (lineage.Motion, error) {
+	switch {
+	case plan.Followed(l):
+		return lineage.Still, nil
+	case !plan.Produced(l), l.Spec.Suspend, tekton.Check(l) != nil, r.taken(l) != nil:
+		return lineage.Held, nil
 	}
 	parents, err := r.parents(ctx, l)
 	if err != nil {
-		return false, err
+		return lineage.Still, err
 	}
-	blocked := false
 	for _, p := range parents {
-		blocked = blocked || p.Problem != nil
+		if p.Problem != nil {
+			return lineage.Held, nil
+		}
 	}
 	template, err := tekton.TemplateHash(l.Spec.Build)
-	if err != nil || tekton.Check(l) != nil {
-		blocked = true
-	}
-	taken, err := r.taken(ctx, l)
 	if err != nil {
-		return false, err
+		return lineage.Held, nil
 	}
 	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
-	if plan.Settled(subject, blocked || taken != nil || r.memory.isRefused(ownerOf(l))) {
-		return true, nil
+	if plan.Settled(subject, r.memory.isRefused(ownerOf(l))) {
+		return lineage.Still, nil
 	}
 	// Nobody waits for a build that Tekton refuses. It was asked for this template
 	// before, or is now, once.
-	return templateProblem(r.checkTemplate(ctx, l, template)) != nil, nil
+	if templateProblem(r.checkTemplate(ctx, l, template)) != nil {
+		return lineage.Held, nil
+	}
+	return lineage.Moving, nil
 }
 
 // taken is the problem of a produced lineage whose image belongs to another one.
-func (r *Reconciler) taken(ctx context.Context, l *v1alpha1.ImageLineage) (*plan.Problem, error) {
+func (r *Reconciler) taken(l *v1alpha1.ImageLineage) *plan.Problem {
 	ref, unparsable := plan.ReferenceOf(l)
 	if !plan.Produced(l) || unparsable != nil {
-		return nil, nil
+		return nil
 	}
-	rivals, err := index.Producers(ctx, r.Client, ref)
-	if err != nil {
-		return nil, err
-	}
-	holder := plan.Holder(rivals)
+	holder := r.Fleet.Holder(ref)
 	if holder == nil || holder.UID == l.UID {
-		return nil, nil
+		return nil
 	}
 	return &plan.Problem{
 		Reason: v1alpha1.ReasonReferenceTaken, Passing: true,
 		Message: fmt.Sprintf("spec.image: %s is built by %s/%s already: remove spec.build here to follow it, or delete the other lineage", ref.Name(), holder.Namespace, holder.Name),
-	}, nil
+	}
 }
 
 // parents resolves spec.from.
@@ -165,18 +135,14 @@ func (r *Reconciler) parents(ctx context.Context, l *v1alpha1.ImageLineage) ([]p
 
 // declaredParent reads a parent that is a lineage of its own.
 func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLineage, ref v1alpha1.LineageReference, parent *plan.Parent) error {
-	name := index.ParentName(child.Namespace, ref)
-	l := &v1alpha1.ImageLineage{}
-	err := r.Client.Get(ctx, name, l)
-	if apierrors.IsNotFound(err) {
+	name := fleet.ParentKey(child.Namespace, ref)
+	l := r.Fleet.Get(name)
+	if l == nil {
 		parent.Problem = &plan.Problem{
 			Reason: v1alpha1.ReasonParentNotFound, Passing: true,
 			Message: fmt.Sprintf("the ImageLineage %s does not exist: create it, or correct lineageRef", name),
 		}
 		return nil
-	}
-	if err != nil {
-		return err
 	}
 	namespaceLabels, err := r.namespaceLabels(ctx, child.Namespace)
 	if err != nil {
@@ -190,13 +156,7 @@ func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLi
 		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonParentNotFound, Passing: true, Message: fmt.Sprintf("the spec.image of %s cannot be used: %v", name, err)}
 		return nil
 	}
-	parent.Kept, parent.Mirrors = l.Status.History, plan.Mirrors(l)
-	if current := l.Status.Current; current != nil {
-		parent.Current = &plan.ParentCurrent{
-			Digest: current.Digest, Identity: plan.Counting(plan.ChangeOn(l), current.Digest, current.Identities),
-			Identities: current.Identities, Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: plan.CopyOf(l, current.Revision),
-		}
-	}
+	parent.Kept, parent.Mirrors, parent.Current = l.Status.History, plan.Mirrors(l), plan.CurrentOf(l)
 	return nil
 }
 

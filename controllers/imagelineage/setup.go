@@ -5,11 +5,8 @@ package imagelineage
 
 import (
 	"context"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -49,10 +46,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, news ...source.Source) e
 	runs := &lateSource{source: source.Kind(mgr.GetCache(), tekton.Object(), r.runEvents())}
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("imagelineage").
-		For(&v1alpha1.ImageLineage{}).
-		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(downstream(c))).
-		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(upstream(c)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.ImageLineage{}, handler.EnqueueRequestsFromMapFunc(relatives(c, missed, "Parents could not be listed")), builder.WithPredicates(basesChanged())).
+		Watches(&v1alpha1.ImageLineage{}, r.lineageEvents()).
 		WatchesMetadata(tekton.CRD(), handler.EnqueueRequestsFromMapFunc(tektonCame(c, runs))).
 		WatchesRawSource(runs).
 		WatchesRawSource(&r.builds).
@@ -74,64 +68,6 @@ func namespaceObject() client.Object {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return namespace
-}
-
-// downstream are the lineages whose decision depends on another one: its children, and
-// those that stand for its image.
-func downstream(c client.Reader) handler.MapFunc {
-	return relatives(c, index.Children, "Children could not be listed")
-}
-
-// upstream are the lineages that another one is built on. What it does is no concern of
-// theirs, but that it is there is: it may give them their role.
-func upstream(c client.Reader) handler.MapFunc {
-	return relatives(c, index.Above, "Parents could not be listed")
-}
-
-// missed are the lineages that another one is built on, and that tell of an image which
-// is gone: it may have been the last one that needed it.
-func missed(ctx context.Context, c client.Reader, l *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error) {
-	above, err := index.Above(ctx, c, l)
-	return slices.DeleteFunc(above, func(parent *v1alpha1.ImageLineage) bool {
-		return !meta.IsStatusConditionTrue(parent.Status.Conditions, v1alpha1.ConditionImageMissing)
-	}), err
-}
-
-// basesChanged lets through the lineages whose image is built from something else now.
-func basesChanged() predicate.Predicate {
-	bases := func(o client.Object) []v1alpha1.BuiltFrom {
-		l, ok := o.(*v1alpha1.ImageLineage)
-		if !ok || l.Status.Current == nil {
-			return nil
-		}
-		return l.Status.Current.BuiltFrom
-	}
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			return !equality.Semantic.DeepEqual(bases(e.ObjectOld), bases(e.ObjectNew))
-		},
-		DeleteFunc:  func(event.DeleteEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
-}
-
-func relatives(c client.Reader, of func(context.Context, client.Reader, *v1alpha1.ImageLineage) ([]*v1alpha1.ImageLineage, error), failure string) handler.MapFunc {
-	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		l, ok := o.(*v1alpha1.ImageLineage)
-		if !ok {
-			return nil
-		}
-		found, err := of(ctx, c, l)
-		if err != nil {
-			log.FromContext(ctx).Error(err, failure, "lineage", client.ObjectKeyFromObject(l))
-		}
-		var names []types.NamespacedName
-		for _, relative := range found {
-			names = append(names, client.ObjectKeyFromObject(relative))
-		}
-		return requests(names)
-	}
 }
 
 // runEvents tell the admitter what lives, and wake the lineages whose runs they are.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -18,9 +19,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/controllers/fleet"
 	"github.com/imagelineage/imagelineage/controllers/index"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -38,6 +41,8 @@ type process struct {
 	queue      *simQueue
 	timers     map[types.NamespacedName]time.Time
 	errors     map[types.NamespacedName]int
+	// untold are the changes that the cache shows, and no handler was told of.
+	untold []change
 	// killAt is the effect right after which the process dies; 0 is never.
 	killAt, effects int
 	dead            bool
@@ -56,7 +61,7 @@ func newProcess(s *sim) *process {
 	}
 	writes := effectClient{Client: s.api, process: p}
 	p.reconciler = &Reconciler{
-		Client: laggingClient{Client: writes, view: p.view}, Live: s.api,
+		Fleet: &fleet.Fleet{}, Client: laggingClient{Client: writes, view: p.view}, Live: s.api,
 		Poller: p.poller, Registry: simRegistry{process: p}, Runs: simRuns{tekton.NewRuns(s.api, s.Now), p},
 		Events: events.NewFakeRecorder(10_000), Clock: s,
 		Refusals: &index.Refusals{},
@@ -89,44 +94,43 @@ func (p *process) effect(do func() error) error {
 	return nil
 }
 
-// deliver shows the process one change, and wakes whom it concerns, by the very
-// functions that the controller's watches use.
+// deliver lets the process see one change, or hear of one that it may have seen long
+// ago: the handlers of a watch are told after the cache has changed. They are the very
+// handlers of the controller.
 func (p *process) deliver() bool {
-	c, ok := p.view.deliver()
-	if !ok {
+	if len(p.untold) == 0 || p.sim.rng.Intn(2) == 0 {
+		if c, ok := p.view.deliver(); ok {
+			if c.now != nil || c.old != nil {
+				p.untold = append(p.untold, c)
+			}
+			return true
+		}
+	}
+	if len(p.untold) == 0 {
 		return false
 	}
-	obj := c.now
-	if obj == nil {
-		obj = c.old
-	}
-	if obj == nil {
-		return true
-	}
+	c := p.untold[0]
+	p.untold = p.untold[1:]
 	switch c.kind {
 	case "ImageLineage":
-		p.queue.Add(reconcile.Request{NamespacedName: c.key})
-		for _, of := range []client.Object{c.old, c.now} {
-			if of == nil {
-				continue
-			}
-			wakes := downstream(p.view)(context.Background(), of)
-			if c.old == nil || c.now == nil || c.old.GetGeneration() != c.now.GetGeneration() {
-				wakes = append(wakes, upstream(p.view)(context.Background(), of)...)
-			}
-			for _, req := range wakes {
-				p.queue.Add(req)
-			}
-		}
+		tell(p.reconciler.lineageEvents(), c, p.queue)
 	case "PipelineRun":
-		handler := p.reconciler.runEvents()
-		if c.now == nil {
-			handler.Delete(context.Background(), event.DeleteEvent{Object: obj}, p.queue)
-		} else {
-			handler.Create(context.Background(), event.CreateEvent{Object: obj}, p.queue)
-		}
+		tell(p.reconciler.runEvents(), c, p.queue)
 	}
 	return true
+}
+
+// tell tells a handler of a change.
+func tell(h handler.EventHandler, c change, q *simQueue) {
+	ctx := context.Background()
+	switch {
+	case c.now == nil:
+		h.Delete(ctx, event.DeleteEvent{Object: c.old}, q)
+	case c.old == nil:
+		h.Create(ctx, event.CreateEvent{Object: c.now}, q)
+	default:
+		h.Update(ctx, event.UpdateEvent{ObjectOld: c.old, ObjectNew: c.now}, q)
+	}
 }
 
 // reconcile takes one lineage from the queue.
@@ -138,8 +142,14 @@ func (p *process) reconcile() bool {
 	name := names[p.sim.rng.Intn(len(names))]
 	delete(p.queue.pending, name)
 	delete(p.timers, name)
+	parent := types.NamespacedName{Namespace: name.Namespace, Name: simProduced[name.Name]}
+	l, above := p.reconciler.Fleet.Get(name), p.reconciler.Fleet.Get(parent)
+	was, wasAbove := l.DeepCopy(), above.DeepCopy()
 	result, err := p.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: name})
 	p.sim.reconciles++
+	if !equality.Semantic.DeepEqual(was, l) || !equality.Semantic.DeepEqual(wasAbove, above) {
+		p.sim.broken("what the fleet holds of %s or its parent was modified", name)
+	}
 	switch {
 	case p.dead:
 	case err != nil:

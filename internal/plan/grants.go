@@ -38,19 +38,6 @@ func Admits(parent *v1alpha1.ImageLineage, namespace string, namespaceLabels map
 	}
 }
 
-// Holder is the produced lineage that a reference belongs to: one that has built
-// it, then the holder of a current image, then the oldest, then the one with the
-// lowest UID.
-func Holder(rivals []*v1alpha1.ImageLineage) *v1alpha1.ImageLineage {
-	var holder *v1alpha1.ImageLineage
-	for _, r := range rivals {
-		if holder == nil || precedes(r, holder) {
-			holder = r
-		}
-	}
-	return holder
-}
-
 // HasBuilt is true for a lineage that has published an image of its own: it has
 // shown the registry that it may push there, which a claim alone does not.
 func HasBuilt(l *v1alpha1.ImageLineage) bool {
@@ -62,15 +49,14 @@ func HasBuilt(l *v1alpha1.ImageLineage) bool {
 	return false
 }
 
-func precedes(a, b *v1alpha1.ImageLineage) bool {
-	if built := HasBuilt(a); built != HasBuilt(b) {
-		return built
+// CurrentOf is what a lineage offers its children; nil while it has no current image.
+func CurrentOf(l *v1alpha1.ImageLineage) *ParentCurrent {
+	current := l.Status.Current
+	if current == nil {
+		return nil
 	}
-	if has := a.Status.Current != nil; has != (b.Status.Current != nil) {
-		return has
+	return &ParentCurrent{
+		Digest: current.Digest, Identity: Counting(ChangeOn(l), current.Digest, current.Identities),
+		Identities: current.Identities, Accepted: current.Accepted.Time, Roots: current.Roots, Mirror: CopyOf(l, current.Revision),
 	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.UID < b.UID
 }

@@ -5,10 +5,8 @@ package plan
 
 import (
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
@@ -45,38 +43,6 @@ func TestAdmits(t *testing.T) {
 			problem := Admits(parent, tc.namespace, tc.labels)
 			if got := problem == nil; got != tc.want {
 				t.Errorf("admitted %v, want %v: %+v", got, tc.want, problem)
-			}
-		})
-	}
-}
-
-func hasBuilt(l *v1alpha1.ImageLineage) *v1alpha1.ImageLineage {
-	l.Status.History = []v1alpha1.Revision{{Origin: v1alpha1.OriginBuilt}}
-	return l
-}
-
-func TestHolder(t *testing.T) {
-	lineage := func(uid string, created time.Time, current bool) *v1alpha1.ImageLineage {
-		l := &v1alpha1.ImageLineage{ObjectMeta: metav1.ObjectMeta{UID: types.UID(uid), CreationTimestamp: metav1.NewTime(created)}}
-		if current {
-			l.Status.Current = &v1alpha1.CurrentRevision{}
-		}
-		return l
-	}
-	tests := map[string]struct {
-		rivals []*v1alpha1.ImageLineage
-		want   string
-	}{
-		"who has a current image stays":        {[]*v1alpha1.ImageLineage{lineage("old", earlier, false), lineage("has", now, true)}, "has"},
-		"who has built it stays, however late": {[]*v1alpha1.ImageLineage{lineage("old", earlier, true), hasBuilt(lineage("built", now, true))}, "built"},
-		"then the oldest":                      {[]*v1alpha1.ImageLineage{lineage("young", now, true), lineage("old", earlier, true)}, "old"},
-		"then the lowest UID, in any order":    {[]*v1alpha1.ImageLineage{lineage("b", now, false), lineage("a", now, false)}, "a"},
-		"then the lowest UID, in that order":   {[]*v1alpha1.ImageLineage{lineage("a", now, false), lineage("b", now, false)}, "a"},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := Holder(tc.rivals); string(got.UID) != tc.want {
-				t.Errorf("holder %s, want %s", got.UID, tc.want)
 			}
 		})
 	}
