@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,7 +34,7 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 	if s.Parents, err = r.parents(ctx, s.Lineage); err != nil {
 		return err
 	}
-	graph, since, err := r.ancestry(ctx, s.Lineage)
+	graph, found, err := r.ancestry(ctx, s.Lineage, s.Now)
 	if err != nil {
 		return err
 	}
@@ -42,8 +43,9 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", path(way))}
 	}
 	for _, key := range graph.Unsettled(own) {
-		s.WaitingFor = append(s.WaitingFor, plan.Ancestor{Name: key.String(), Since: since[key].Time})
+		s.WaitingFor = append(s.WaitingFor, found[key].Ancestor)
 	}
+	s.AncestorDue = firstDue(graph, found, own)
 	taken, err := r.taken(ctx, s.Lineage)
 	if taken != nil {
 		s.Problem = taken
@@ -63,10 +65,32 @@ func path(way []lineage.Key) string {
 	return strings.Join(names, " → ")
 }
 
+// member is a lineage as its descendants see it.
+type member struct {
+	plan.Ancestor
+
+	// settled is true where it is not going to move by itself.
+	settled bool
+	// due is when it is built anew because of the time; zero where it is not, or where
+	// something else goes on.
+	due time.Time
+}
+
+// firstDue is when the first ancestor is built anew that does nothing now.
+func firstDue(graph lineage.Graph, found map[lineage.Key]member, own lineage.Key) time.Time {
+	var first time.Time
+	for key, m := range found {
+		if key != own && !m.due.IsZero() && (first.IsZero() || m.due.Before(first)) && graph.Cycle(key) == nil {
+			first = m.due
+		}
+	}
+	return first
+}
+
 // ancestry reads a lineage and all its ancestors, and judges each of them by the
 // same triggers as the lineage itself.
-func (r *Reconciler) ancestry(ctx context.Context, of *v1alpha1.ImageLineage) (lineage.Graph, map[lineage.Key]metav1.Time, error) {
-	graph, since := lineage.Graph{}, map[lineage.Key]metav1.Time{}
+func (r *Reconciler) ancestry(ctx context.Context, of *v1alpha1.ImageLineage, now time.Time) (lineage.Graph, map[lineage.Key]member, error) {
+	graph, found := lineage.Graph{}, map[lineage.Key]member{}
 	queue := []*v1alpha1.ImageLineage{of}
 	for len(queue) > 0 {
 		l := queue[0]
@@ -78,31 +102,32 @@ func (r *Reconciler) ancestry(ctx context.Context, of *v1alpha1.ImageLineage) (l
 		if err != nil {
 			return nil, nil, err
 		}
-		settled, err := r.settled(ctx, l)
+		judged, err := r.judge(ctx, l, now)
 		if err != nil {
 			return nil, nil, err
 		}
-		node := lineage.Node{Unsettled: !settled}
+		node := lineage.Node{Unsettled: !judged.settled}
 		for _, parent := range above {
 			node.Parents = append(node.Parents, keyOf(parent))
 		}
-		graph[keyOf(l)] = node
-		if l.Status.OutdatedSince != nil {
-			since[keyOf(l)] = *l.Status.OutdatedSince
-		}
+		graph[keyOf(l)], found[keyOf(l)] = node, judged
 		queue = append(queue, above...)
 	}
-	return graph, since, nil
+	return graph, found, nil
 }
 
-// settled is whether a lineage is going to move by itself.
-func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (bool, error) {
+// judge is whether a lineage is going to move by itself, now or later.
+func (r *Reconciler) judge(ctx context.Context, l *v1alpha1.ImageLineage, now time.Time) (member, error) {
+	m := member{Ancestor: plan.Ancestor{Name: keyOf(l).String()}, settled: true}
+	if l.Status.OutdatedSince != nil {
+		m.Since = l.Status.OutdatedSince.Time
+	}
 	if !plan.Produced(l) {
-		return true, nil
+		return m, nil
 	}
 	parents, err := r.parents(ctx, l)
 	if err != nil {
-		return false, err
+		return m, err
 	}
 	blocked := false
 	for _, p := range parents {
@@ -114,15 +139,15 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 	}
 	taken, err := r.taken(ctx, l)
 	if err != nil {
-		return false, err
+		return m, err
 	}
-	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
-	if plan.Settled(subject, blocked || taken != nil || r.memory.isRefused(ownerOf(l))) {
-		return true, nil
-	}
+	blocked = blocked || taken != nil || r.memory.isRefused(ownerOf(l))
+	subject := plan.Subject{Lineage: l, Parents: parents, Template: template, Now: now}
+	m.due, m.Refreshed = plan.Due(subject, blocked), plan.Refreshing(subject)
 	// Nobody waits for a build that Tekton refuses. It was asked for this template
 	// before, or is now, once.
-	return templateProblem(r.checkTemplate(ctx, l, template)) != nil, nil
+	m.settled = plan.Settled(subject, blocked) || templateProblem(r.checkTemplate(ctx, l, template)) != nil
+	return m, nil
 }
 
 // taken is the problem of a produced lineage whose image belongs to another one.
