@@ -173,10 +173,11 @@ func (r *Reconciler) sameContent(ctx context.Context, s plan.Snapshot, was, push
 		if err != nil {
 			return false, err
 		}
-		known := false
-		if identities[i], known = description.Identity(detail); !known {
+		identity, known := description.Identity(detail)
+		if !known {
 			return false, nil
 		}
+		identities[i] = identity
 	}
 	return identities[0] == identities[1], nil
 }

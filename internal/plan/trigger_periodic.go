@@ -72,9 +72,9 @@ func rebuildEvery(l *v1alpha1.ImageLineage) time.Duration {
 // spread is how long before the end of its period a lineage is due, the same each time:
 // less than a tenth of it, in whole seconds.
 func spread(uid string, every time.Duration) time.Duration {
-	over := uint64(max(every/spreadPart, 1))
+	seconds := int64(max(every/spreadPart/time.Second, 1))
 	sum := sha256.Sum256([]byte(uid))
-	return time.Duration(binary.BigEndian.Uint64(sum[:]) % over).Truncate(time.Second)
+	return time.Duration(int64(binary.BigEndian.Uint32(sum[:]))%seconds) * time.Second
 }
 
 // epoch tells the builds of one period from those of others that are made of the same:

@@ -22,7 +22,7 @@ func every(d v1alpha1.Duration) func(*Snapshot) {
 
 // dueAfter is when a lineage of these tests is due that is rebuilt every 10h: by its
 // UID, before the end of its period.
-const dueAfter = 10*time.Hour - 47*time.Minute - 28*time.Second
+const dueAfter = 10*time.Hour - 54*time.Minute - 54*time.Second
 
 // old is how long ago current was accepted.
 func old(d time.Duration) func(*Snapshot) {
@@ -240,7 +240,7 @@ func TestSpread(t *testing.T) {
 		}
 	}
 	// Another offset after an upgrade would move builds about.
-	if got, want := spread(testUID, day), 52*time.Minute+18*time.Second; got != want {
+	if got, want := spread(testUID, day), time.Hour+3*time.Minute+25*time.Second; got != want {
 		t.Errorf("spread = %s, want %s", got, want)
 	}
 }
