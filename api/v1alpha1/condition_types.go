@@ -49,6 +49,8 @@ const (
 	ReasonTemplateChanged = "TemplateChanged"
 	// ReasonRequested: a person asked for a rebuild.
 	ReasonRequested = "Requested"
+	// ReasonPeriodic: the image is as old as spec.build.rebuildEvery allows.
+	ReasonPeriodic = "Periodic"
 
 	// ReasonQueued: a build is due, and as many as are allowed at once are running.
 	ReasonQueued = "Queued"

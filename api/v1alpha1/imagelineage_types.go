@@ -378,6 +378,16 @@ type Build struct {
 	// +kubebuilder:validation:Maximum=10
 	RetryLimit *int32 `json:"retryLimit,omitempty"`
 
+	// rebuildEvery has the image built anew although nothing has moved, so that what is
+	// installed into it does not get old: at least 1h, by default never. It counts from
+	// the last success, whatever that was built for, and begins up to a tenth earlier, at
+	// a time of the lineage's own. $(lineage.noCache) is true for these builds. One that
+	// makes the same layers again is not published.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self) >= duration('1h')",message="build.rebuildEvery must be at least 1h; remove it to build only when something has changed"
+	RebuildEvery *Duration `json:"rebuildEvery,omitempty"`
+
 	// runHistory is how many ended PipelineRuns are kept, the newest: by default 5.
 	// Older ones are deleted once what they did is in the status.
 	//
@@ -397,7 +407,7 @@ type PipelineRunTemplate struct {
 
 	// spec of the run, with pipelineRef or pipelineSpec. In the strings of params
 	// these variables are replaced: $(lineage.image), $(lineage.repository),
-	// $(lineage.tag), $(lineage.output), $(lineage.reasons) and
+	// $(lineage.tag), $(lineage.output), $(lineage.reasons), $(lineage.noCache) and
 	// $(lineage.from.NAME.reference), .digest and .repository.
 	//
 	// +required

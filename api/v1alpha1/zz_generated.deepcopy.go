@@ -67,6 +67,11 @@ func (in *Build) DeepCopyInto(out *Build) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.RebuildEvery != nil {
+		in, out := &in.RebuildEvery, &out.RebuildEvery
+		*out = new(Duration)
+		**out = **in
+	}
 	if in.RunHistory != nil {
 		in, out := &in.RunHistory, &out.RunHistory
 		*out = new(int32)

@@ -107,11 +107,11 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Pub
 	if err != nil {
 		return r.unpublished(s, err)
 	}
-	output, unparsable := reference.ParseTag(run.Output)
+	revisionTag, unparsable := reference.ParseTag(run.Output)
 	if unparsable != nil {
 		return refused("run %s: its annotation %s was changed", run.Name, v1alpha1.OutputAnnotation), nil
 	}
-	pushed, err := r.Registry.Confirm(ctx, output, keychain)
+	pushed, err := r.Registry.Confirm(ctx, revisionTag, keychain)
 	switch {
 	case registry.ClassOf(err) == registry.Absent && !step.Late:
 		return waiting(v1alpha1.ReasonPublishing, outputAgain, "run %s succeeded, and the registry does not show its image at %s yet", run.Name, run.Output), nil
@@ -122,21 +122,64 @@ func (r *Reconciler) publish(ctx context.Context, s plan.Snapshot, step plan.Pub
 	case run.Digest != "" && string(run.Digest) != pushed:
 		return refused("run %s reported %s, and %s shows %s", run.Name, run.Digest, run.Output, pushed), nil
 	}
-	identity, err := r.identify(ctx, s, pushed, keychain)
+	output, err := r.outputOf(ctx, s, step, pushed, keychain)
 	if err != nil {
 		return r.unpublished(s, fmt.Errorf("reading the output of run %s: %w", run.Name, err))
 	}
-	published, err := r.Registry.Publish(ctx, s.Reference, pushed, run.Expected, keychain)
+	published, err := r.Registry.Publish(ctx, s.Reference, string(output.Digest), run.Expected, keychain)
 	if err != nil {
 		return r.unpublished(s, fmt.Errorf("publishing %s: %w", s.Reference.Name(), err))
 	}
 	outcome := plan.Outcome{
-		Done: true, Output: plan.Output{Digest: v1alpha1.Digest(pushed), Identity: identity}, At: r.Clock.Now(),
+		Done: true, Output: output, At: r.Clock.Now(),
 		Superseded: published.Outcome == registry.Superseded,
 	}
 	// Children, and other lineages of the same image, hear of it at once.
 	r.Poller.Check(s.Reference)
 	return outcome, nil
+}
+
+// outputOf is what a run made: the image that is under the tag already, where the run
+// made its layers again, and else what it pushed.
+func (r *Reconciler) outputOf(ctx context.Context, s plan.Snapshot, step plan.Publish, pushed string, keychain registry.Keychain) (plan.Output, error) {
+	output := plan.Output{Digest: v1alpha1.Digest(pushed)}
+	if step.UnlessSame != "" {
+		same, err := r.sameContent(ctx, s, string(step.UnlessSame), pushed, keychain)
+		if err != nil {
+			return output, err
+		}
+		if same {
+			output.Digest = step.UnlessSame
+		}
+	}
+	var err error
+	output.Identity, err = r.identify(ctx, s, string(output.Digest), keychain)
+	return output, err
+}
+
+// sameContent is whether two images of the lineage have the same layers on all
+// platforms. What was and is gone from the registry, or has no layers, is another one.
+func (r *Reconciler) sameContent(ctx context.Context, s plan.Snapshot, was, pushed string, keychain registry.Keychain) (bool, error) {
+	if was == pushed {
+		return true, nil
+	}
+	detail := registry.Detail{Kind: v1alpha1.IdentityContent}
+	var identities [2]v1alpha1.Identity
+	for i, digest := range []string{was, pushed} {
+		description, err := r.Registry.Describe(ctx, s.Reference, digest, detail, keychain)
+		if digest == was && registry.ClassOf(err) == registry.Absent {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		identity, known := description.Identity(detail)
+		if !known {
+			return false, nil
+		}
+		identities[i] = identity
+	}
+	return identities[0] == identities[1], nil
 }
 
 // identify reads what counts as a change of an image, where that is something else

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,22 +36,19 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 	if way := graph.Cycle(own); way != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", path(way))}
 	}
-	motions := map[lineage.Key]lineage.Motion{}
+	ancestors := map[lineage.Key]member{}
 	for key, ancestor := range lineages {
 		if key == own {
 			continue
 		}
-		if motions[key], err = r.motion(ctx, ancestor); err != nil {
+		if ancestors[key], err = r.judge(ctx, ancestor, s.Now); err != nil {
 			return err
 		}
 	}
-	for _, key := range graph.Unsettled(own, func(of lineage.Key) lineage.Motion { return motions[of] }) {
-		ancestor := plan.Ancestor{Name: key.String()}
-		if since := lineages[key].Status.OutdatedSince; since != nil {
-			ancestor.Since = since.Time
-		}
-		s.WaitingFor = append(s.WaitingFor, ancestor)
+	for _, key := range graph.Unsettled(own, func(of lineage.Key) lineage.Motion { return ancestors[of].motion }) {
+		s.WaitingFor = append(s.WaitingFor, ancestors[key].Ancestor)
 	}
+	s.AncestorDue = firstDue(graph, ancestors)
 	if taken := r.taken(s.Lineage); taken != nil {
 		s.Problem = taken
 	}
@@ -65,38 +63,68 @@ func path(way []lineage.Key) string {
 	return strings.Join(names, " → ")
 }
 
-// motion is what can be expected of an ancestor. It is judged by the same triggers as
+// member is a lineage as its descendants see it.
+type member struct {
+	plan.Ancestor
+
+	// motion is what can be expected of it.
+	motion lineage.Motion
+	// due is when it is built anew because of the time; zero where it is not, or where
+	// something else goes on.
+	due time.Time
+}
+
+// firstDue is when the first ancestor is built anew that does nothing now.
+func firstDue(graph *lineage.Graph, ancestors map[lineage.Key]member) time.Time {
+	var first time.Time
+	for key, m := range ancestors {
+		if !m.due.IsZero() && (first.IsZero() || m.due.Before(first)) && graph.Cycle(key) == nil {
+			first = m.due
+		}
+	}
+	return first
+}
+
+// judge is what can be expected of an ancestor, now or later, by the same triggers as
 // the lineage itself.
-func (r *Reconciler) motion(ctx context.Context, l *v1alpha1.ImageLineage) (lineage.Motion, error) {
-	switch {
-	case plan.Followed(l):
-		return lineage.Still, nil
-	case !plan.Produced(l), l.Spec.Suspend, tekton.Check(l) != nil, r.taken(l) != nil:
-		return lineage.Held, nil
+func (r *Reconciler) judge(ctx context.Context, l *v1alpha1.ImageLineage, now time.Time) (member, error) {
+	m := member{Ancestor: plan.Ancestor{Name: ownerOf(l).String()}}
+	if l.Status.OutdatedSince != nil {
+		m.Since = l.Status.OutdatedSince.Time
+	}
+	if plan.Followed(l) {
+		return m, nil
+	}
+	m.motion = lineage.Held
+	if !plan.Produced(l) || l.Spec.Suspend || tekton.Check(l) != nil || r.taken(l) != nil {
+		return m, nil
 	}
 	parents, err := r.parents(ctx, l)
 	if err != nil {
-		return lineage.Still, err
+		return m, err
 	}
 	for _, p := range parents {
 		if p.Problem != nil {
-			return lineage.Held, nil
+			return m, nil
 		}
 	}
 	template, err := tekton.TemplateHash(l.Spec.Build)
 	if err != nil {
-		return lineage.Held, nil
+		return m, nil //nolint:nilerr // it is held until its template is mended, which it says itself
 	}
-	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
-	if plan.Settled(subject, r.memory.isRefused(ownerOf(l))) {
-		return lineage.Still, nil
+	refused := r.memory.isRefused(ownerOf(l))
+	subject := plan.Subject{Lineage: l, Parents: parents, Template: template, Now: now}
+	m.due, m.Refreshed = plan.Due(subject, refused), plan.Refreshing(subject)
+	switch {
+	case plan.Settled(subject, refused):
+		m.motion = lineage.Still
+	case templateProblem(r.checkTemplate(ctx, l, template)) == nil:
+		m.motion = lineage.Moving
+	default:
+		// Nobody waits for a build that Tekton refuses. It was asked for this template
+		// before, or is now, once.
 	}
-	// Nobody waits for a build that Tekton refuses. It was asked for this template
-	// before, or is now, once.
-	if templateProblem(r.checkTemplate(ctx, l, template)) != nil {
-		return lineage.Held, nil
-	}
-	return lineage.Moving, nil
+	return m, nil
 }
 
 // taken is the problem of a produced lineage whose image belongs to another one.

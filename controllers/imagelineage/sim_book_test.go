@@ -24,8 +24,10 @@ type book struct {
 	// pushed are the digests that people pushed, made those of runs that succeeded.
 	pushed, made map[string]bool
 	// runs by name, and the name by what a run is made of.
-	runs    map[string]*bookedRun
-	madeOf  map[string]string
+	runs   map[string]*bookedRun
+	madeOf map[string]string
+	// order are their names, as they were created.
+	order   []string
 	current map[string]v1alpha1.Revision
 	// retagged is set while a person has put an older image back.
 	retagged map[string]bool
@@ -33,6 +35,7 @@ type book struct {
 
 type bookedRun struct {
 	lineage, inputs string
+	reasons         string
 	attempt         string
 	ended           time.Time
 	failed          bool
@@ -83,6 +86,9 @@ func (b *book) created(s *sim, run *pipelinev1.PipelineRun) {
 	if notes[v1alpha1.ReasonsAnnotation] == "" {
 		s.broken("run %s has no reason", run.Name)
 	}
+	if age := s.now.Sub(b.current[lineage].Accepted.Time); notes[v1alpha1.ReasonsAnnotation] == v1alpha1.ReasonPeriodic && age < 9*30*time.Second/10 {
+		s.broken("run %s replaces an image that is %s old", run.Name, age)
+	}
 	var failures int
 	var last *bookedRun
 	for _, other := range b.runs {
@@ -105,7 +111,11 @@ func (b *book) created(s *sim, run *pipelinev1.PipelineRun) {
 		s.broken("run %s is attempt %d after %d failures of the same inputs", run.Name, failures+1, failures)
 	}
 	b.madeOf[of] = run.Name
-	b.runs[run.Name] = &bookedRun{lineage: lineage, inputs: notes[v1alpha1.InputsAnnotation], attempt: notes[v1alpha1.AttemptAnnotation]}
+	b.order = append(b.order, run.Name)
+	b.runs[run.Name] = &bookedRun{
+		lineage: lineage, inputs: notes[v1alpha1.InputsAnnotation], attempt: notes[v1alpha1.AttemptAnnotation],
+		reasons: notes[v1alpha1.ReasonsAnnotation],
+	}
 	b.countLive(s, run, lineage)
 }
 

@@ -233,7 +233,8 @@ func (r simRegistry) Confirm(_ context.Context, ref reference.Reference, _ regis
 
 // Describe implements Registry.
 func (r simRegistry) Describe(_ context.Context, _ reference.Reference, digest string, _ registry.Detail, _ registry.Keychain) (registry.Description, error) {
-	return registry.Description{Digest: digest}, nil
+	image := registry.Child{Platform: "linux/amd64", Digest: digest, Content: r.process.sim.layers[digest]}
+	return registry.Description{Digest: digest, Children: []registry.Child{image}}, nil
 }
 
 // Publish implements Registry, by the rule of registry.Publish.

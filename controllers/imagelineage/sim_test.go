@@ -24,6 +24,8 @@ const (
 	shortSeeds = 25
 	// simSteps is how long people and machines make trouble in each.
 	simSteps = 400
+	// simPeriod is so short that time makes images old while there is trouble.
+	simPeriod = "30s"
 	// restSteps bounds how long it may take until nothing moves any more.
 	restSteps = 20_000
 )
@@ -42,6 +44,11 @@ func TestWhateverTheOrder(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newSim(t, seed)
+			if seed%2 == 1 {
+				for _, name := range []string{"mid", "web", "api", "alone"} {
+					s.builtAnew(name)
+				}
+			}
 			for range simSteps {
 				s.step()
 			}
@@ -76,7 +83,7 @@ func (s *sim) step() {
 func (s *sim) trouble(p *process) {
 	names := []string{"mid", "web", "api", "alone"}
 	name := names[s.rng.Intn(len(names))]
-	switch s.rng.Intn(10) {
+	switch s.rng.Intn(12) {
 	case 0, 1:
 		s.tell("a new base is pushed: %s", s.push("base")[:15])
 	case 2:
@@ -97,6 +104,11 @@ func (s *sim) trouble(p *process) {
 		s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Suspend = !l.Spec.Suspend }, "suspend turned")
 	case 8:
 		s.deleteRun()
+	case 9:
+		s.builtAnew(name)
+	case 10:
+		s.packages++
+		s.tell("a package is mended: %d", s.packages)
 	default:
 		s.kill(p)
 	}
@@ -169,6 +181,11 @@ func (s *sim) edit(name string, change func(*v1alpha1.ImageLineage), what string
 	s.tell("%s of %s", what, name)
 }
 
+// builtAnew has a lineage built anew because of the time.
+func (s *sim) builtAnew(name string) {
+	s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Build.RebuildEvery = new(v1alpha1.Duration(simPeriod)) }, "rebuildEvery")
+}
+
 func (s *sim) deleteRun() {
 	if live := s.liveRuns(); len(live) > 0 {
 		run := live[s.rng.Intn(len(live))]
@@ -183,8 +200,12 @@ func (s *sim) deleteRun() {
 // written is seen. A process that should die does, and another takes over.
 func (s *sim) rest() {
 	for _, name := range []string{"mid", "web", "api", "alone"} {
-		if s.read(name).Spec.Suspend {
+		l := s.read(name)
+		if l.Spec.Suspend {
 			s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Suspend = false }, "suspend ended")
+		}
+		if every := l.Spec.Build.RebuildEvery; every != nil && *every == simPeriod {
+			s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Build.RebuildEvery = nil }, "no rebuildEvery any more")
 		}
 	}
 	s.processes = []*process{newProcess(s)}

@@ -57,6 +57,12 @@ type sim struct {
 	processes []*process
 	// tags are the registry.
 	tags map[string]string
+	// layers are those of an image, by its digest.
+	layers map[string]string
+	// packages counts what was mended of that which is installed into images, and cached
+	// is what it was when something was first built.
+	packages int
+	cached   map[string]int
 	// story is what happened, for a failure to tell.
 	story      []string
 	reconciles int
@@ -69,6 +75,7 @@ func newSim(t *testing.T, seed int64) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewSource(seed)), now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC),
 		scheme: runtime.NewScheme(), tags: map[string]string{}, book: newBook(),
+		layers: map[string]string{}, cached: map[string]int{},
 	}
 	utilruntime.Must(clientgoscheme.AddToScheme(s.scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(s.scheme))
@@ -117,7 +124,8 @@ func (s *sim) lineage(name, parent string) *v1alpha1.ImageLineage {
 
 func simTemplate(version string) string {
 	return `{"pipelineRef": {"name": "build"}, "params": [{"name": "VERSION", "value": "` + version + `"},
-		{"name": "BASE", "value": "$(lineage.from.base.reference)"}, {"name": "IMAGE", "value": "$(lineage.output)"}]}`
+		{"name": "BASE", "value": "$(lineage.from.base.reference)"}, {"name": "IMAGE", "value": "$(lineage.output)"},
+		{"name": "NO_CACHE", "value": "$(lineage.noCache)"}]}`
 }
 
 // push puts a new image under a tag, as somebody's CI would.
@@ -245,8 +253,23 @@ func (s *sim) liveRuns() []*pipelinev1.PipelineRun {
 	return live
 }
 
-// endRun ends some run: the image is a function of what it is made of. A run that
-// fails may have pushed all the same.
+// image is what a run makes: a function of what it is made of. Without a cache it holds
+// what is to be had now, and another date.
+func (s *sim) image(run *pipelinev1.PipelineRun, params map[string]string) string {
+	madeOf, date := run.Labels[v1alpha1.LineageLabel]+params["VERSION"]+params["BASE"], ""
+	if _, known := s.cached[madeOf]; !known || params["NO_CACHE"] == "true" {
+		s.cached[madeOf] = s.packages
+	}
+	if params["NO_CACHE"] == "true" {
+		date = run.Name
+	}
+	layers := fmt.Sprintf("%s with %d", madeOf, s.cached[madeOf])
+	digest := digestOf(layers + date)
+	s.layers[digest] = layers
+	return digest
+}
+
+// endRun ends some run. One that fails may have pushed all the same.
 func (s *sim) endRun(mayFail bool) bool {
 	live := s.liveRuns()
 	if len(live) == 0 {
@@ -258,7 +281,7 @@ func (s *sim) endRun(mayFail bool) bool {
 	for _, p := range run.Spec.Params {
 		params[p.Name] = p.Value.StringVal
 	}
-	digest := digestOf(run.Labels[v1alpha1.LineageLabel] + params["VERSION"] + params["BASE"])
+	digest := s.image(run, params)
 	fails := mayFail && s.rng.Intn(4) == 0
 	if !fails || s.rng.Intn(2) == 0 {
 		s.tags[params["IMAGE"]] = digest

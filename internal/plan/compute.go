@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -17,6 +18,7 @@ func Compute(s Snapshot) Plan {
 	d := decision{Snapshot: s, subject: Subject{
 		Lineage: s.Lineage, Parents: s.Parents, Template: s.Template,
 		Absent: s.absent(),
+		Now:    s.Now, ClockBehind: s.ClockBehind, AncestorDue: s.AncestorDue,
 	}}
 	d.plan.Run, d.plan.Problem = s.newestRun(), s.problem()
 	if s.Lineage.Spec.Suspend {
@@ -110,9 +112,33 @@ func (d *decision) judgeTemplate() {
 func (d *decision) judge() {
 	d.plan.Verdicts = Verdicts(d.subject)
 	d.plan.Lineage = d.standing()
-	for _, a := range d.WaitingFor {
+	for _, a := range d.awaited() {
 		d.plan.WaitingFor = append(d.plan.WaitingFor, a.Name)
 	}
+	if d.Lineage.Spec.Suspend && Produced(d.Lineage) && len(d.plan.Verdicts) > 0 {
+		d.plan.Hold.Message += "; a build is due then: " + d.plan.Verdicts[0].Message
+	}
+	d.awaitPeriod()
+}
+
+// awaited are the ancestors that come first. Who has nothing to build does not wait for
+// one that may well make the same again.
+func (d *decision) awaited() []Ancestor {
+	if len(d.plan.Verdicts) > 0 {
+		return d.WaitingFor
+	}
+	return d.outdatedAncestors()
+}
+
+// outdatedAncestors are the ancestors that lack something.
+func (d *decision) outdatedAncestors() []Ancestor {
+	var outdated []Ancestor
+	for _, a := range d.WaitingFor {
+		if !a.Refreshed {
+			outdated = append(outdated, a)
+		}
+	}
+	return outdated
 }
 
 func (d *decision) standing() Standing {
@@ -131,8 +157,8 @@ func (d *decision) standing() Standing {
 			}
 		}
 	}
-	if len(d.WaitingFor) > 0 {
-		return d.behindAncestor()
+	if outdated := d.outdatedAncestors(); len(outdated) > 0 {
+		return behindAncestor(outdated)
 	}
 	for _, p := range d.Parents {
 		if lookup(current.BuiltFrom, p.Name) == nil {
@@ -142,15 +168,24 @@ func (d *decision) standing() Standing {
 			}
 		}
 	}
-	return Standing{UpToDate: True, Reason: v1alpha1.ReasonUpToDate, Message: "built from the parents' current images"}
+	return Standing{UpToDate: True, Reason: v1alpha1.ReasonUpToDate, Message: "built from the parents' current images" + d.untilWhen()}
 }
 
-func (d *decision) behindAncestor() Standing {
+// untilWhen says by when current is built anew, where it is.
+func (d *decision) untilWhen() string {
+	_, end := d.subject.period()
+	if end.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("; it is built anew by %s (spec.build.rebuildEvery)", end.UTC().Format(time.RFC3339))
+}
+
+func behindAncestor(outdated []Ancestor) Standing {
 	standing := Standing{
 		UpToDate: False, Reason: v1alpha1.ReasonAncestorOutdated,
-		Message: d.WaitingFor[0].Name + " is behind and comes first",
+		Message: outdated[0].Name + " is behind and comes first",
 	}
-	for _, a := range d.WaitingFor {
+	for _, a := range outdated {
 		if !a.Since.IsZero() && (standing.Since.IsZero() || a.Since.Before(standing.Since)) {
 			standing.Since = a.Since
 		}
@@ -212,10 +247,14 @@ func (d *decision) superseded() bool {
 // waitForAncestors: the order is simple. A lineage waits while any ancestor is
 // going to move, so that one change of a base builds each descendant once.
 func (d *decision) waitForAncestors() bool {
-	if len(d.WaitingFor) == 0 {
+	awaited := d.awaited()
+	if len(awaited) == 0 {
 		return false
 	}
-	d.busy(v1alpha1.ReasonAncestorOutdated, "waiting for %s, which is rebuilt first", d.WaitingFor[0].Name)
+	if slices.ContainsFunc(awaited, func(a Ancestor) bool { return a.Refreshed }) {
+		d.again(refreshedAgain)
+	}
+	d.busy(v1alpha1.ReasonAncestorOutdated, "waiting for %s, which is rebuilt first", awaited[0].Name)
 	return true
 }
 

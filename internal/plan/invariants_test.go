@@ -39,6 +39,7 @@ func randomSnapshot(rng *rand.Rand) Snapshot {
 		func(s *Snapshot) { s.Problem = &Problem{Reason: v1alpha1.ReasonCycle} },
 		func(s *Snapshot) { s.TemplateProblem = &Problem{Reason: v1alpha1.ReasonTemplateRefused} },
 		func(s *Snapshot) { s.Template = "v1:other" },
+		periodically(rng),
 		ran(1+int64(rng.Intn(4)), 1, chance(2), chance(2)),
 		recorded(1+int64(rng.Intn(4)), 1+int64(rng.Intn(2)), "v1:in", []v1alpha1.RunOutcome{"", v1alpha1.RunFailed, v1alpha1.RunPublished, v1alpha1.RunLost}[rng.Intn(4)]),
 	} {
@@ -47,6 +48,26 @@ func randomSnapshot(rng *rand.Rand) Snapshot {
 		}
 	}
 	return s
+}
+
+// periodically has the image built anew every hour, with an ancestor that is due as
+// well. In half of the states nothing else is.
+func periodically(rng *rand.Rand) func(*Snapshot) {
+	settled, age, due := rng.Intn(2) == 0, time.Duration(rng.Intn(120))*time.Minute, time.Duration(rng.Intn(60))*time.Minute
+	return func(s *Snapshot) {
+		if !Produced(s.Lineage) {
+			return
+		}
+		s.Lineage.Spec.Build.RebuildEvery, s.AncestorDue = new(v1alpha1.Duration("1h")), now.Add(due)
+		if settled {
+			with(built(4, x, a))(s)
+			parentShows(a)(s)
+			shows(x, 1)(s)
+		}
+		if s.Lineage.Status.Current != nil {
+			old(age)(s)
+		}
+	}
 }
 
 // TestInvariants holds the promises of design §4 against a hundred thousand
@@ -71,6 +92,9 @@ func TestInvariants(t *testing.T) {
 			steps["accept"]++
 		case Create:
 			steps["create"]++
+			if onlyPeriodic(reasons(p.Verdicts)) {
+				steps["create because of the time"]++
+			}
 		case Publish:
 			steps["publish"]++
 		case Restore:
@@ -79,7 +103,7 @@ func TestInvariants(t *testing.T) {
 			steps["end"]++
 		}
 	}
-	for _, step := range []string{"accept", "create", "publish", "restore", "end"} {
+	for _, step := range []string{"accept", "create", "create because of the time", "publish", "restore", "end"} {
 		if steps[step] < 100 {
 			t.Errorf("%q was decided %d times only: the states do not try it", step, steps[step])
 		}
@@ -130,6 +154,8 @@ func brokenCreate(s Snapshot, p Plan, b Build) string {
 		return "a run repeats the number and attempt of a recorded one"
 	case l.Status.Current != nil && l.Status.Current.Origin == v1alpha1.OriginAdopted && !has(p.Verdicts, v1alpha1.ReasonRequested):
 		return "a release is built over"
+	case onlyPeriodic(b.Reasons) && s.Now.Sub(l.Status.Current.Accepted.Time) < time.Hour*9/10:
+		return "an image is built anew that is not old"
 	case b.Name != RunName(l.Name, l.UID, b.Number, b.Inputs, b.Attempt):
 		return "a run's name is not made of what it is made of"
 	}

@@ -74,13 +74,14 @@ type inputParent struct {
 
 // InputsHash is the hash of everything that an image is made of: the lineage's
 // canonical reference, the identities of its parents, the hash of the template,
-// and the rebuild token where a person asked. The order of parents and of their
+// the rebuild token where a person asked, and the epoch where a build is due because
+// of the time. Without an epoch the hash is what it was before there were any. The order of parents and of their
 // identities does not count, and neither do the parents' digests, except that a
 // parent without identities is known by its digest alone.
 //
 // It is recorded in runs and revisions: a change here needs another version
 // before the hash.
-func InputsHash(reference string, builtFrom []v1alpha1.BuiltFrom, template, request string) string {
+func InputsHash(reference string, builtFrom []v1alpha1.BuiltFrom, template, request, epoch string) string {
 	parents := make([]inputParent, 0, len(builtFrom))
 	for _, b := range builtFrom {
 		parents = append(parents, inputParent{
@@ -93,7 +94,8 @@ func InputsHash(reference string, builtFrom []v1alpha1.BuiltFrom, template, requ
 		Parents   []inputParent `json:"parents"`
 		Template  string        `json:"template"`
 		Request   string        `json:"request"`
-	}{reference, parents, template, request}))
+		Epoch     string        `json:"epoch,omitempty"`
+	}{reference, parents, template, request, epoch}))
 	return inputsVersion + hex.EncodeToString(sum[:])[:inputsLength]
 }
 

@@ -96,7 +96,7 @@ func TestInputsHash(t *testing.T) {
 	base := parentAt("base", "docker.io/library/debian:12", "sha256:aa", index("sha256:aa"), other)
 	builder := parentAt("builder", "docker.io/library/golang:1.26", "sha256:bb", index("sha256:bb"))
 	hash := func(parents ...v1alpha1.BuiltFrom) string {
-		return InputsHash("registry.example.com/web:stable", parents, "v1:template", "")
+		return InputsHash("registry.example.com/web:stable", parents, "v1:template", "", "")
 	}
 	// What is recorded in revisions has to be found again by later versions.
 	const golden = "v1:65317b53dfe5161f29c42932cd4732d9"
@@ -120,13 +120,16 @@ func TestInputsHash(t *testing.T) {
 		},
 		"a parent less": {hash(base), false},
 		"another reference": {
-			InputsHash("registry.example.com/web:next", []v1alpha1.BuiltFrom{base, builder}, "v1:template", ""), false,
+			InputsHash("registry.example.com/web:next", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "", ""), false,
 		},
 		"another template": {
-			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:other", ""), false,
+			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:other", "", ""), false,
 		},
 		"a request": {
-			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "again"), false,
+			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "again", ""), false,
+		},
+		"an epoch": {
+			InputsHash("registry.example.com/web:stable", []v1alpha1.BuiltFrom{base, builder}, "v1:template", "", "2026-11-01T12:00:00Z"), false,
 		},
 	}
 	for name, tc := range tests {
@@ -139,8 +142,8 @@ func TestInputsHash(t *testing.T) {
 }
 
 func TestInputsHashKnowsAParentWithoutIdentitiesByItsDigest(t *testing.T) {
-	one := InputsHash("r:t", []v1alpha1.BuiltFrom{parentAt("base", "p:t", "sha256:aa")}, "", "")
-	two := InputsHash("r:t", []v1alpha1.BuiltFrom{parentAt("base", "p:t", "sha256:bb")}, "", "")
+	one := InputsHash("r:t", []v1alpha1.BuiltFrom{parentAt("base", "p:t", "sha256:aa")}, "", "", "")
+	two := InputsHash("r:t", []v1alpha1.BuiltFrom{parentAt("base", "p:t", "sha256:bb")}, "", "", "")
 	if one == two {
 		t.Errorf("two digests without identities have the same hash %q", one)
 	}

@@ -22,8 +22,7 @@ func (d *decision) parents() []v1alpha1.ParentStatus {
 			if p.Current.Identity.Kind != v1alpha1.IdentityIndex {
 				status.Identity = &p.Current.Identity
 			}
-			first := metav1.NewMicroTime(p.Current.Accepted)
-			status.FirstSeen = &first
+			status.FirstSeen = d.firstSeen(p)
 			status.Baseline = d.baseline(p)
 		}
 		if p.Problem != nil {
@@ -32,6 +31,18 @@ func (d *decision) parents() []v1alpha1.ParentStatus {
 		out = append(out, status)
 	}
 	return out
+}
+
+// firstSeen is when the parent's current digest was first seen. A revision that confirms
+// it is no news.
+func (d *decision) firstSeen(p Parent) *metav1.MicroTime {
+	for _, known := range d.Lineage.Status.From {
+		if known.Name == p.Name && known.Reference == p.Reference.Name() && known.Accepted == p.Current.Digest && known.FirstSeen != nil {
+			return known.FirstSeen
+		}
+	}
+	first := metav1.NewMicroTime(p.Current.Accepted)
+	return &first
 }
 
 // maxParentError is how long a parent's error may be (status.from[].error).

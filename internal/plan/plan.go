@@ -174,6 +174,9 @@ type Publish struct {
 	// Late is true where the run ended long enough ago that its output has to be at
 	// the registry by now.
 	Late bool
+	// UnlessSame is the digest that stays under the tag where the output has the same
+	// layers; empty where they are not compared.
+	UnlessSame v1alpha1.Digest
 }
 
 // Restore puts the current digest back under a tag that has vanished.

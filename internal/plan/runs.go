@@ -81,7 +81,7 @@ func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
 		return end(v1alpha1.RunDiscarded, "the run ended while its image could not be published, and its inputs have moved on")
 	default:
 		d.busy(v1alpha1.ReasonPublishing, "run %s succeeded: its image is put under the tag", run.Name)
-		return Publish{Run: *run, Late: d.Now.Sub(d.past(run.Finished)) >= outputGrace}
+		return Publish{Run: *run, Late: d.Now.Sub(d.past(run.Finished)) >= outputGrace, UnlessSame: d.unlessSame(run)}
 	}
 }
 
@@ -148,9 +148,10 @@ func (d *decision) lostRun(recorded *v1alpha1.RunStatus) bool {
 }
 
 // unwanted is true for a run that ended while its image was withheld (its end was
-// recorded, but no outcome) and whose inputs are not today's.
+// recorded, but no outcome) and whose inputs are not today's. That a build is due
+// because of the time, too, takes nothing from one that was made for another reason.
 func (d *decision) unwanted(run *Run, recorded *v1alpha1.RunStatus) bool {
-	return wasWithheld(run, recorded) && run.Inputs != inputs(d.subject)
+	return wasWithheld(run, recorded) && run.Inputs != inputs(d.subject) && run.Inputs != inputsAt(d.subject, "")
 }
 
 func wasWithheld(run *Run, recorded *v1alpha1.RunStatus) bool {
@@ -164,8 +165,11 @@ func (d *decision) parentsKnown() bool {
 }
 
 // inputs is the hash of what a build would be made of now.
-func inputs(s Subject) string {
-	return InputsHash(string(s.Lineage.Spec.Image), builtFrom(s.Parents), s.Template, rebuildToken(s.Lineage))
+func inputs(s Subject) string { return inputsAt(s, epoch(s)) }
+
+// inputsAt is the same in another epoch.
+func inputsAt(s Subject, epoch string) string {
+	return InputsHash(string(s.Lineage.Spec.Image), builtFrom(s.Parents), s.Template, rebuildToken(s.Lineage), epoch)
 }
 
 // builtFrom pins the parents' current images.

@@ -55,6 +55,9 @@ type Snapshot struct {
 	NoRuns bool
 	// WaitingFor are the ancestors that have to settle first.
 	WaitingFor []Ancestor
+	// AncestorDue is when the first of the ancestors that do nothing now is built anew
+	// because of its spec.build.rebuildEvery; zero where none is.
+	AncestorDue time.Time
 	// Workloads of the lineage's namespace that mention its repository.
 	Workloads []Workload
 	// Claimants are the lineages of that namespace with the same repository,
@@ -93,8 +96,12 @@ func (s Snapshot) Stale() bool {
 
 // past is a time of the status by today's clock.
 func (s Snapshot) past(told time.Time) time.Time {
-	if told.After(s.Now) && !s.ClockBehind.IsZero() {
-		return s.ClockBehind
+	return pastBy(s.Now, s.ClockBehind, told)
+}
+
+func pastBy(now, clockBehind, told time.Time) time.Time {
+	if told.After(now) && !clockBehind.IsZero() {
+		return clockBehind
 	}
 	return told
 }
@@ -105,6 +112,9 @@ type Ancestor struct {
 	Name string
 	// Since is when it was first outdated; zero where that is not known.
 	Since time.Time
+	// Refreshed is true where nothing of it is outdated, and it is only built anew because
+	// of its spec.build.rebuildEvery: who has nothing to build does not wait for it.
+	Refreshed bool
 }
 
 // Problem is something that a person has to mend.

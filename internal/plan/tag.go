@@ -110,10 +110,11 @@ func (d *decision) tagGone() bool {
 }
 
 // builtAnyway is true where a build is due that needs nobody: it makes the tag
-// anew, whether what vanished still exists or not.
+// anew, whether what vanished still exists or not. One that makes the same again can
+// wait until the tag is back.
 func (d *decision) builtAnyway() bool {
 	verdicts := Verdicts(d.subject)
-	return len(verdicts) > 0 && !needsPerson(d.subject, verdicts)
+	return len(verdicts) > 0 && !onlyPeriodic(reasons(verdicts)) && !needsPerson(d.subject, verdicts)
 }
 
 // found is an image that a tag shows, or showed.

@@ -21,6 +21,14 @@ type Subject struct {
 	Template string
 	// Absent is true where the tag is known not to exist, and never did.
 	Absent bool
+	// Now is the time of the decision; without it nothing is due because of the time.
+	Now time.Time
+	// ClockBehind is that of the Snapshot; zero for an ancestor, whose turn comes later
+	// then.
+	ClockBehind time.Time
+	// AncestorDue is that of the Snapshot; zero for an ancestor, which is not asked whom
+	// it waits for.
+	AncestorDue time.Time
 }
 
 func (s Subject) current() *v1alpha1.Revision {
@@ -39,6 +47,7 @@ var triggers = []trigger{
 	requested,
 	parentChanged,
 	templateChanged,
+	periodic,
 }
 
 // Verdicts asks every trigger, and returns all that fired.

@@ -116,6 +116,8 @@ func publishEvent(step plan.Publish, o plan.Outcome) *Event {
 		return &Event{Warning: true, Reason: v1alpha1.ReasonOutputRefused, Message: o.Problem.Message}
 	case o.Superseded:
 		return &Event{Reason: v1alpha1.ReasonSuperseded, Message: fmt.Sprintf("run %s: somebody else moved the tag meanwhile; its output is left aside", step.Run.Name)}
+	case step.UnlessSame != "" && o.Digest == step.UnlessSame:
+		return &Event{Reason: v1alpha1.ReasonUpToDate, Message: fmt.Sprintf("run %s: it made what is current already, and nothing is published", step.Run.Name)}
 	default:
 		return &Event{Reason: v1alpha1.ReasonPublished, Message: fmt.Sprintf("run %s: %s", step.Run.Name, reference.ShortDigest(string(o.Digest)))}
 	}

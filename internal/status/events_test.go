@@ -68,6 +68,14 @@ func TestEvents(t *testing.T) {
 			now:     plan.Plan{Lineage: current, Registry: answers, Step: plan.Publish{Run: run}},
 			outcome: plan.Outcome{Done: true, Refused: true, Problem: &plan.Problem{Reason: v1alpha1.ReasonOutputRefused}}, want: []string{"Warning OutputRefused"},
 		},
+		"an image that was published": {
+			now:     plan.Plan{Lineage: current, Registry: answers, Step: plan.Publish{Run: run, UnlessSame: one}},
+			outcome: plan.Outcome{Done: true, Output: plan.Output{Digest: two}}, want: []string{"Normal Published"},
+		},
+		"an image that is there already": {
+			now:     plan.Plan{Lineage: current, Registry: answers, Step: plan.Publish{Run: run, UnlessSame: one}},
+			outcome: plan.Outcome{Done: true, Output: plan.Output{Digest: one}}, want: []string{"Normal UpToDate"},
+		},
 		"a container that does not come up": {
 			now: troubled, want: []string{"Warning RollingOut"},
 		},

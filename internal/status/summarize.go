@@ -5,6 +5,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -264,12 +265,31 @@ func keep(history []v1alpha1.Revision, current *v1alpha1.CurrentRevision, inUse 
 	if len(history) <= HistoryLength {
 		return history
 	}
-	kept := append([]v1alpha1.Revision(nil), history[:HistoryLength]...)
-	for _, r := range history[HistoryLength:] {
-		left := current != nil && current.RolledBackFrom == r.Revision
-		if len(kept) < historyMax && (inUse[r.Digest] || left) {
+	left := func(r v1alpha1.Revision) bool { return current != nil && current.RolledBackFrom == r.Revision }
+	history = unconfirmed(history, left)
+	kept := append([]v1alpha1.Revision(nil), history[:min(len(history), HistoryLength)]...)
+	for _, r := range history[len(kept):] {
+		if len(kept) < historyMax && (inUse[r.Digest] || left(r)) {
 			kept = append(kept, r)
 		}
 	}
 	return kept
+}
+
+// unconfirmed leaves out the oldest of those revisions whose very image a newer one has
+// confirmed, until the history is short enough: an image that is built anew every day
+// and stays the same would have the others forgotten, and what is forgotten is taken
+// for a release when somebody goes back to it.
+func unconfirmed(history []v1alpha1.Revision, needed func(v1alpha1.Revision) bool) []v1alpha1.Revision {
+	newest := map[v1alpha1.Digest]int64{}
+	for _, r := range history {
+		newest[r.Digest] = max(newest[r.Digest], r.Revision)
+	}
+	out := slices.Clone(history)
+	for i := len(out) - 1; i >= 0 && len(out) > HistoryLength; i-- {
+		if newest[out[i].Digest] > out[i].Revision && !needed(out[i]) {
+			out = slices.Delete(out, i, i+1)
+		}
+	}
+	return out
 }

@@ -308,6 +308,27 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestConfirmedRevisionsForgetNoOthers: an image that is built anew all the time and
+// stays the same leaves the one before it known.
+func TestConfirmedRevisionsForgetNoOthers(t *testing.T) {
+	var history []v1alpha1.Revision
+	for n := int64(1); n <= 60; n++ {
+		digest := two
+		if n == 1 {
+			digest = one
+		}
+		history = keep(append([]v1alpha1.Revision{{Revision: n, Digest: digest}}, history...), nil, map[v1alpha1.Digest]bool{two: true})
+	}
+	var got []int64
+	for _, r := range history {
+		got = append(got, r.Revision)
+	}
+	want := []int64{60, 59, 58, 57, 56, 55, 54, 53, 52, 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+}
+
 // TestFailuresAreCounted: the count goes on with equal inputs, from one run to the
 // next, and only over failures.
 func TestFailuresAreCounted(t *testing.T) {

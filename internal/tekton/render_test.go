@@ -111,6 +111,32 @@ func TestRenderReplacesVariables(t *testing.T) {
 	}
 }
 
+// TestNoCache: what time makes old is in the caches, and nothing else is.
+func TestNoCache(t *testing.T) {
+	tests := map[string]struct {
+		reasons []string
+		want    string
+	}{
+		"a build because of the time": {[]string{v1alpha1.ReasonPeriodic}, "true"},
+		"one of several reasons":      {[]string{v1alpha1.ReasonParentChanged, v1alpha1.ReasonPeriodic}, "true"},
+		"one of other reasons":        {[]string{v1alpha1.ReasonRequested, v1alpha1.ReasonTemplateChanged}, "false"},
+		"a template that is checked":  {nil, "false"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := aBuild()
+			b.Reasons = tc.reasons
+			variables, err := VariablesOf(webRef, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := variables["noCache"]; got != tc.want {
+				t.Errorf("noCache = %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestRenderLeavesEverythingButParams(t *testing.T) {
 	const spec = `{"params":[{"name":"$(lineage.tag)","value":"x"}],` +
 		`"pipelineSpec":{"tasks":[{"name":"$(lineage.image)","params":[{"name":"a","value":"$(lineage.nonsense)"}]}]},` +
@@ -237,7 +263,7 @@ func TestBadTemplates(t *testing.T) {
 			field + ".params[1].value",
 			[]string{
 				"param b: unknown variable $(lineage.digest); known are $(lineage.from.base.digest)",
-				"$(lineage.from.builder.repository)", "$(lineage.image), $(lineage.output), $(lineage.reasons)",
+				"$(lineage.from.builder.repository)", "$(lineage.image), $(lineage.noCache), $(lineage.output), $(lineage.reasons)",
 			},
 		},
 		"a parent that does not exist": {

@@ -9,8 +9,10 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -25,6 +27,8 @@ type Variables map[string]string
 //	repository, tag      its parts
 //	output               the revision tag to push to, repository:tag
 //	reasons              why, separated by commas, the headline first
+//	noCache              true where spec.build.rebuildEvery is among the reasons: what a
+//	                     cache keeps is what has to be made anew; false otherwise
 //	from.NAME.reference  repository@digest of a parent, or of its copy; never a tag
 //	from.NAME.digest     the digest of that
 //	from.NAME.repository the repository of that
@@ -35,6 +39,7 @@ func VariablesOf(ref reference.Reference, b plan.Build) (Variables, error) {
 		"tag":        ref.Tag,
 		"output":     b.Output,
 		"reasons":    strings.Join(b.Reasons, ","),
+		"noCache":    strconv.FormatBool(slices.Contains(b.Reasons, v1alpha1.ReasonPeriodic)),
 	}
 	for _, parent := range b.BuiltFrom {
 		parsed, err := reference.Parse(cmp.Or(parent.Mirror, parent.Reference))

@@ -69,7 +69,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRollingOut, on(Reconciling, Detail, Event), "workloads are on their way to the current image; the message names a container that crashes or cannot be pulled", ""},
 	{v1alpha1.ReasonRolloutRefused, on(Reconciling, Detail), "the cluster does not let the image of a workload be changed: a policy, a missing right; its message is shown", "mend that; it is tried again every minute"},
 
-	{v1alpha1.ReasonUpToDate, on(Ready, Detail), "the image is what it should be, and so are the workloads", ""},
+	{v1alpha1.ReasonUpToDate, on(Ready, Detail, Event), "the image is what it should be, and so are the workloads. As an Event: a build for `build.rebuildEvery` made the layers that are current already, and nothing was published", ""},
 	{v1alpha1.ReasonHeldSuspended, on(Ready), "`spec.suspend` is set; `UpToDate` and `RolledOut` still tell the truth. A run in flight ends, and its image is not published meanwhile", "remove it"},
 	{v1alpha1.ReasonHeldByUser, on(Ready, Detail, Event), "a person put the tag, or a container, back to an older revision", "push again, move the workload, or annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonHeldSoaking, on(Ready, Reconciling), "a new digest is not old enough yet (`spec.poll.minAge`); the message says when it is taken. Reconciling only before the first image", "wait; or annotate `imagelineage.dev/approve: DIGEST` to take it at once"},
@@ -88,6 +88,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonParentChanged, on(Detail), "reason of a build: a parent is not the one that the image was built from", ""},
 	{v1alpha1.ReasonTemplateChanged, on(Detail), "reason of a build: the template is not the one that built the image", ""},
 	{v1alpha1.ReasonRequested, on(Detail), "reason of a build: a person asked for it. The request stands until its build has succeeded", ""},
+	{v1alpha1.ReasonPeriodic, on(Detail), "reason of a build: the image is as old as `build.rebuildEvery` allows. It makes what a cache would keep anew; the same layers again are not published", ""},
 
 	{v1alpha1.ReasonAdopted, on(Reconciling, Event), "a release that somebody else pushed was taken on", ""},
 	{v1alpha1.ReasonFollowed, on(Reconciling, Event), "a followed tag moved", ""},

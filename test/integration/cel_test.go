@@ -79,11 +79,12 @@ build: {pipelineRun: {spec: {params: [{name: IMAGE, value: $(lineage.output)}]}}
 build: {pipelineRun: {metadata: {labels: {team: shop}, annotations: {example.com/a: b}}, spec: {}}}`,
 	"results and push secrets": image + "\n" + parent + `
 build: {pipelineRun: {spec: {}}, results: {digest: D, url: U}, pushSecrets: [{name: push}]}`,
-	"a rollout":             image + "\nrollout: {mode: Patch}",
-	"no rollout":            image + "\nrollout: {mode: None}",
-	"suspended":             image + "\nsuspend: true",
-	"the longest tag":       "image: debian:" + long(128),
-	"the longest reference": "image: " + long(381) + ":12",
+	"built anew as often as allowed": image + "\n" + build[:len(build)-1] + ", rebuildEvery: 1h}",
+	"a rollout":                      image + "\nrollout: {mode: Patch}",
+	"no rollout":                     image + "\nrollout: {mode: None}",
+	"suspended":                      image + "\nsuspend: true",
+	"the longest tag":                "image: debian:" + long(128),
+	"the longest reference":          "image: " + long(381) + ":12",
 }
 
 // invalidSpecs are specs that must be refused, with all that is said about them.
@@ -475,6 +476,18 @@ serviceAccountName: ""`,
 			"spec.build.results.digest: Too long: may not be more than 128 bytes",
 			"spec.build.results.url: Too long: may not be more than 128 bytes",
 		},
+	},
+	"built anew too often": {
+		spec: image + "\n" + build[:len(build)-1] + ", rebuildEvery: 59m59s}",
+		want: []string{"spec.build.rebuildEvery: Invalid value: build.rebuildEvery must be at least 1h; remove it to build only when something has changed"},
+	},
+	"built anew at no time": {
+		spec: image + "\n" + build[:len(build)-1] + ", rebuildEvery: 1 day}",
+		want: []string{"spec.build.rebuildEvery: Invalid value: spec.build.rebuildEvery in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"},
+	},
+	"built anew in the far future": {
+		spec: image + "\n" + build[:len(build)-1] + ", rebuildEvery: 1111111111111111111111111h}",
+		want: []string{"spec.build.rebuildEvery: Too long: may not be more than 24 bytes"},
 	},
 	"too many push secrets": {
 		spec: image + "\n" + build[:len(build)-1] + ", pushSecrets: " + list(9, "{name: s%d}") + "}",

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +36,8 @@ type behaviour struct {
 	digest  v1alpha1.Digest
 	// content replaces that of the image, so that it can be told from a good one.
 	content string
+	// label is an annotation of the image, and changes nothing but its digest.
+	label string
 	// fails is the reason of the run's condition; empty where it succeeds.
 	fails string
 }
@@ -41,6 +45,12 @@ type behaviour struct {
 // of is a behaviour whose image has another content.
 func (b behaviour) of(content string) behaviour {
 	b.content = content
+	return b
+}
+
+// labelled is a behaviour whose image has the same layers, and another digest.
+func (b behaviour) labelled(label string) behaviour {
+	b.label = label
 	return b
 }
 
@@ -166,6 +176,9 @@ func (w *world) endRun(ctx context.Context, run *unstructured.Unstructured, b be
 	img, err := makeImage(content, base, parsed.Digest)
 	if err != nil {
 		return err
+	}
+	if b.label != "" {
+		img = mutate.Annotations(img, map[string]string{"built": b.label}).(v1.Image)
 	}
 	digest, err := digestOf(img)
 	if err != nil {
