@@ -116,7 +116,7 @@ func (r *Reconciler) settled(ctx context.Context, l *v1alpha1.ImageLineage) (boo
 	if err != nil {
 		return false, err
 	}
-	subject := plan.Subject{Lineage: l, Parents: parents, Template: template}
+	subject := plan.Subject{Lineage: l, Parents: parents, Template: template, Now: r.Clock.Now()}
 	if plan.Settled(subject, blocked || taken != nil || r.memory.isRefused(ownerOf(l))) {
 		return true, nil
 	}

@@ -109,11 +109,11 @@ func (d *decision) tagGone() bool {
 	}
 }
 
-// builtAnyway is true where a build is due that needs nobody: it makes the tag
+// builtAnyway is true where a build is due that nothing keeps back: it makes the tag
 // anew, whether what vanished still exists or not.
 func (d *decision) builtAnyway() bool {
 	verdicts := Verdicts(d.subject)
-	return len(verdicts) > 0 && !needsPerson(d.subject, verdicts)
+	return len(verdicts) > 0 && !keptBack(d.subject, verdicts)
 }
 
 // found is an image that a tag shows, or showed.
@@ -294,6 +294,9 @@ func (s Snapshot) problem() *Problem {
 			Reason:  v1alpha1.ReasonInvalidSpec,
 			Message: "spec.mirror.image: it is no repository; write one such as registry.example.com/mirror/debian",
 		}
+	}
+	if _, err := windowsOf(s.Lineage); err != nil {
+		return &Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
 	}
 	for _, p := range s.Parents {
 		if p.Problem != nil {
