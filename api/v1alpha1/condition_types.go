@@ -101,6 +101,11 @@ const (
 	// ReasonHeldSoaking: a new digest is not old enough yet to be taken.
 	ReasonHeldSoaking = "HeldSoaking"
 
+	// ReasonHeldWindow: a build is due, and none of spec.build.windows is open.
+	ReasonHeldWindow = "HeldWindow"
+	// ReasonHeldApproval: a build is due, and needs a person's approval.
+	ReasonHeldApproval = "HeldApproval"
+
 	// ReasonDigestGone: an image that is in use is gone from its registry.
 	ReasonDigestGone = "DigestGone"
 

@@ -369,7 +369,8 @@ type Handled struct {
 	// +kubebuilder:validation:MaxLength=256
 	Rebuild string `json:"rebuild,omitempty"`
 
-	// approve is the last digest of imagelineage.dev/approve that was taken.
+	// approve is the last digest of imagelineage.dev/approve that was taken, or the
+	// last key whose build has begun.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256

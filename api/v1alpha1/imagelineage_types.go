@@ -395,6 +395,23 @@ type Build struct {
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=50
 	RunHistory *int32 `json:"runHistory,omitempty"`
+
+	// windows are when a build may begin: while any of them is open, by default at any
+	// time. One that has begun goes on, and is published, when its window closes. The
+	// annotation imagelineage.dev/rebuild: urgent:REASON waits for none.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Windows []BuildWindow `json:"windows,omitempty"`
+
+	// approval is Required where a person has to approve each build before it begins,
+	// by the annotation imagelineage.dev/approve with the key that the Ready condition
+	// tells. By default builds need none.
+	//
+	// +optional
+	Approval BuildApproval `json:"approval,omitempty"`
 }
 
 // PipelineRunTemplate is a PipelineRun without its name. The cluster's own Tekton

@@ -9,10 +9,12 @@ const (
 	// CheckAnnotation asks for a check of the registry now.
 	CheckAnnotation = "imagelineage.dev/check"
 	// RebuildAnnotation asks for a build even where nothing is outdated, or
-	// where the source of the current image is not known.
+	// where the source of the current image is not known. With urgent:REASON it does
+	// not wait for spec.build.windows.
 	RebuildAnnotation = "imagelineage.dev/rebuild"
 	// ApproveAnnotation holds a digest of status.candidates that is taken at once,
-	// however young it is.
+	// however young it is; or, with spec.build.approval, the key of the build that may
+	// begin.
 	ApproveAnnotation = "imagelineage.dev/approve"
 )
 

@@ -83,6 +83,15 @@ func (d *decision) hold(reason, format string, args ...any) {
 	}
 }
 
+// holdBuild holds a build. Without an image there is nothing to be ready with.
+func (d *decision) holdBuild(reason, format string, args ...any) {
+	if d.subject.current() == nil {
+		d.busy(reason, format, args...)
+		return
+	}
+	d.hold(reason, format, args...)
+}
+
 func (d *decision) busy(reason, format string, args ...any) {
 	if d.plan.Busy.Reason == "" {
 		d.plan.Busy = Busy{Reason: reason, Message: fmt.Sprintf(format, args...)}
@@ -221,8 +230,11 @@ func (d *decision) answer(headline Verdict) {
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what somebody else pushed to %s", d.Reference.Name())
 	case exhausted(d.subject):
 		d.giveUp(*d.Lineage.Status.Run)
-	case d.backOff():
 	case d.waitForAncestors(), d.waitForParents():
+	case d.holdUnapproved(headline), d.holdOutsideWindows(headline):
+		// After the ancestors, since what is approved is what they come to; and before the
+		// window opens, since nobody may be there then.
+	case d.backOff():
 	case !d.fresh():
 		d.plan.Check = d.plan.Check || d.Observation.Answered() && d.Observation.Failure == nil
 		d.busy(v1alpha1.ReasonResolving, "waiting for the registry to tell what %s shows", d.Reference.Name())
@@ -269,26 +281,33 @@ func (d *decision) waitForParents() bool {
 }
 
 func (d *decision) create() {
-	status := d.Lineage.Status
+	number, attempt := nextRun(d.Lineage)
 	b := Build{
-		Number:    lastRevision(d.Lineage) + 1,
-		Attempt:   1,
+		Number:    number,
+		Attempt:   attempt,
 		Inputs:    inputs(d.subject),
 		Expected:  string(d.Observation.Digest),
 		Template:  d.Template,
 		Request:   rebuildToken(d.Lineage),
-		Reasons:   reasons(d.plan.Verdicts),
+		Reasons:   append(reasons(d.plan.Verdicts), urgency(d.subject)...),
 		BuiltFrom: builtFrom(d.Parents),
 		Roots:     roots(d.Parents),
 	}
 	if d.Observation.Absent {
 		b.Expected = v1alpha1.ExpectedAbsent
 	}
-	if status.Run != nil && status.Run.Number >= b.Number {
-		b.Number, b.Attempt = status.Run.Number, status.Run.Attempt+1
-	}
 	b.Name = RunName(d.Lineage.Name, d.Lineage.UID, b.Number, b.Inputs, b.Attempt)
 	b.Output = d.Reference.WithTag(OutputTag(d.Reference.Tag, b.Name)).Name()
 	d.plan.Step = Create{Build: b}
 	d.busy(v1alpha1.ReasonBuilding, "%s", d.plan.Verdicts[0].Message)
+}
+
+// nextRun is the number of the revision that the next run makes, and which attempt at
+// it that is.
+func nextRun(l *v1alpha1.ImageLineage) (number, attempt int64) {
+	number, attempt = lastRevision(l)+1, 1
+	if run := l.Status.Run; run != nil && run.Number >= number {
+		number, attempt = run.Number, run.Attempt+1
+	}
+	return number, attempt
 }

@@ -17,5 +17,6 @@
 //  3. what current was built from is compared with the parents: outdated or not,
 //     with every reason;
 //  4. an outdated lineage is held (suspended, source unknown, a person's
-//     rollback), waits for its ancestors, or is built.
+//     rollback, outside its windows, not approved), waits for its ancestors, or is
+//     built.
 package plan

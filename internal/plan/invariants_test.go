@@ -40,6 +40,7 @@ func randomSnapshot(rng *rand.Rand) Snapshot {
 		func(s *Snapshot) { s.TemplateProblem = &Problem{Reason: v1alpha1.ReasonTemplateRefused} },
 		func(s *Snapshot) { s.Template = "v1:other" },
 		periodically(rng),
+		onlyWhereBuilt(windowed(tonight)), onlyWhereBuilt(windowed(atNoon)), onlyWhereBuilt(needsApproval), approved,
 		ran(1+int64(rng.Intn(4)), 1, chance(2), chance(2)),
 		recorded(1+int64(rng.Intn(4)), 1+int64(rng.Intn(2)), "v1:in", []v1alpha1.RunOutcome{"", v1alpha1.RunFailed, v1alpha1.RunPublished, v1alpha1.RunLost}[rng.Intn(4)]),
 	} {
@@ -66,6 +67,15 @@ func periodically(rng *rand.Rand) func(*Snapshot) {
 		}
 		if s.Lineage.Status.Current != nil {
 			old(age)(s)
+		}
+	}
+}
+
+// onlyWhereBuilt leaves the other lineages as they are.
+func onlyWhereBuilt(edit func(*Snapshot)) func(*Snapshot) {
+	return func(s *Snapshot) {
+		if Produced(s.Lineage) {
+			edit(s)
 		}
 	}
 }
@@ -156,6 +166,10 @@ func brokenCreate(s Snapshot, p Plan, b Build) string {
 		return "a release is built over"
 	case onlyPeriodic(b.Reasons) && s.Now.Sub(l.Status.Current.Accepted.Time) < time.Hour*9/10:
 		return "an image is built anew that is not old"
+	case l.Spec.Build.Approval != "" && l.Annotations[v1alpha1.ApproveAnnotation] != ApprovalKey(b.Number, b.Inputs):
+		return "a run is created that nobody has approved"
+	case len(l.Spec.Build.Windows) > 0 && !cmp.Equal(l.Spec.Build.Windows[0], atNoon):
+		return "a run is created outside of its windows"
 	case b.Name != RunName(l.Name, l.UID, b.Number, b.Inputs, b.Attempt):
 		return "a run's name is not made of what it is made of"
 	}

@@ -27,8 +27,8 @@ func MinAge(l *v1alpha1.ImageLineage) time.Duration {
 	return age
 }
 
-// ApproveToken is the digest of the approve annotation, cut to what the status can
-// echo.
+// ApproveToken is what the approve annotation holds, a digest or the key of a plan, cut
+// to what the status can echo.
 func ApproveToken(l *v1alpha1.ImageLineage) string {
 	return cutTo(l.Annotations[v1alpha1.ApproveAnnotation], maxToken)
 }

@@ -109,12 +109,12 @@ func (d *decision) tagGone() bool {
 	}
 }
 
-// builtAnyway is true where a build is due that needs nobody: it makes the tag
+// builtAnyway is true where a build is due that nothing keeps back: it makes the tag
 // anew, whether what vanished still exists or not. One that makes the same again can
 // wait until the tag is back.
 func (d *decision) builtAnyway() bool {
 	verdicts := Verdicts(d.subject)
-	return len(verdicts) > 0 && !onlyPeriodic(reasons(verdicts)) && !needsPerson(d.subject, verdicts)
+	return len(verdicts) > 0 && !onlyPeriodic(reasons(verdicts)) && !keptBack(d.subject, verdicts)
 }
 
 // found is an image that a tag shows, or showed.
@@ -295,6 +295,9 @@ func (s Snapshot) problem() *Problem {
 			Reason:  v1alpha1.ReasonInvalidSpec,
 			Message: "spec.mirror.image: it is no repository; write one such as registry.example.com/mirror/debian",
 		}
+	}
+	if _, err := windowsOf(s.Lineage); err != nil {
+		return &Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
 	}
 	for _, p := range s.Parents {
 		if p.Problem != nil {

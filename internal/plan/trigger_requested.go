@@ -6,6 +6,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 )
@@ -29,6 +30,19 @@ func requestFailed(s Subject) bool {
 	run := s.Lineage.Status.Run
 	return run != nil && HasFailed(run.Outcome) && run.Number > lastRevision(s.Lineage) &&
 		slices.Contains(run.Reasons, v1alpha1.ReasonRequested)
+}
+
+// urgentPrefix begins a rebuild token that passes build windows: urgent:REASON.
+const urgentPrefix = "urgent:"
+
+// urgency is what a run records of a request that a person calls urgent: its token,
+// with the reason. Commas part the reasons of a run, and so become semicolons.
+func urgency(s Subject) []string {
+	token := strings.TrimSpace(rebuildToken(s.Lineage))
+	if requested(s) == nil || !strings.HasPrefix(token, urgentPrefix) || len(token) == len(urgentPrefix) {
+		return nil
+	}
+	return []string{strings.ReplaceAll(token, ",", ";")}
 }
 
 // maxToken is the longest token that the status can echo (status.handled).

@@ -68,20 +68,21 @@ func Followed(l *v1alpha1.ImageLineage) bool { return len(l.Spec.From) == 0 }
 func Produced(l *v1alpha1.ImageLineage) bool { return l.Spec.Build != nil }
 
 // Settled is true where a lineage is not going to move by itself: no run is in
-// flight, and whatever is due needs a person. It is computed from what is
+// flight, and whatever is due needs a person or a window. It is computed from what is
 // observed, never read from a condition, so that nobody waits for a lineage
 // because of a status that is late. blocked is true where the lineage has a
 // problem that only a person can mend.
 func Settled(s Subject, blocked bool) bool {
 	l := s.Lineage
-	if !Produced(l) || l.Spec.Suspend || blocked {
+	_, unreadable := windowsOf(l)
+	if !Produced(l) || l.Spec.Suspend || blocked || unreadable != nil {
 		return true
 	}
 	if InFlight(l.Status.Run) {
 		return l.Status.Run.Message != "" // its image cannot be published
 	}
 	verdicts := Verdicts(s)
-	return len(verdicts) == 0 || needsPerson(s, verdicts)
+	return len(verdicts) == 0 || keptBack(s, verdicts)
 }
 
 // InFlight is true for a run whose end is not recorded.
@@ -89,9 +90,10 @@ func InFlight(run *v1alpha1.RunStatus) bool {
 	return run != nil && run.Outcome == ""
 }
 
-// needsPerson is true where the build that is due may not start by itself.
-func needsPerson(s Subject, verdicts []Verdict) bool {
-	return sourceUnknown(s, verdicts) || heldByRollback(s, verdicts) || exhausted(s)
+// keptBack is true where the build that is due needs a person, or a window, to begin.
+func keptBack(s Subject, verdicts []Verdict) bool {
+	return sourceUnknown(s, verdicts) || heldByRollback(s, verdicts) || exhausted(s) ||
+		outsideWindows(s) || unapproved(s)
 }
 
 // sourceUnknown: the template is the source of our own revisions. What somebody

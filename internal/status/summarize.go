@@ -230,7 +230,7 @@ func rollout(c plan.Count) *v1alpha1.RolloutStatus {
 }
 
 // handled echoes the tokens that were answered: a check when the registry was
-// asked, a rebuild when its run exists.
+// asked, a rebuild and an approval when the run exists.
 func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outcome) *v1alpha1.Handled {
 	after := v1alpha1.Handled{}
 	if before != nil {
@@ -243,13 +243,29 @@ func handled(before *v1alpha1.Handled, s plan.Snapshot, p plan.Plan, o plan.Outc
 	if create, ok := p.Step.(plan.Create); ok && o.Done && create.Build.Request != "" {
 		after.Rebuild = create.Build.Request
 	}
-	if accept, ok := p.Step.(plan.Accept); ok && o.Done && plan.ApproveToken(s.Lineage) == string(accept.Revision.Digest) {
-		after.Approve = plan.ApproveToken(s.Lineage)
+	if token := plan.ApproveToken(s.Lineage); token != "" && answered(token, p, o) {
+		after.Approve = token
 	}
 	if after == (v1alpha1.Handled{}) {
 		return nil
 	}
 	return &after
+}
+
+// answered is true where what a person approved is done: a digest taken, or a build begun.
+func answered(token string, p plan.Plan, o plan.Outcome) bool {
+	begins := func(b plan.Build) bool { return token == plan.ApprovalKey(b.Number, b.Inputs) }
+	if p.Run != nil && begins(p.Run.Build) {
+		return true
+	}
+	switch step := p.Step.(type) {
+	case plan.Create:
+		return o.Done && begins(step.Build)
+	case plan.Accept:
+		return o.Done && token == string(step.Revision.Digest)
+	default:
+		return false
+	}
 }
 
 const (

@@ -402,3 +402,37 @@ func TestImageMissing(t *testing.T) {
 		})
 	}
 }
+
+// TestAnApprovalIsEchoed once its run exists, whether this pass made it or one before
+// that could not say so.
+func TestAnApprovalIsEchoed(t *testing.T) {
+	build := plan.Build{Name: "web-2", Number: 2, Attempt: 1, Inputs: "v1:i", Reasons: []string{v1alpha1.ReasonParentChanged}}
+	creates := plan.Plan{Step: plan.Create{Build: build}, Verdicts: []plan.Verdict{{Reason: v1alpha1.ReasonParentChanged}}}
+	key := plan.ApprovalKey(2, "v1:i")
+	tests := map[string]struct {
+		annotation string
+		plan       plan.Plan
+		outcome    plan.Outcome
+		want       string
+	}{
+		"the run is created":               {annotation: key, plan: creates, outcome: plan.Outcome{Done: true, At: now}, want: key},
+		"the run is waited with":           {annotation: key, plan: creates},
+		"the run is there":                 {annotation: key, plan: plan.Plan{Run: &plan.Run{Build: build}}, want: key},
+		"another build was approved":       {annotation: plan.ApprovalKey(2, "v1:j"), plan: creates, outcome: plan.Outcome{Done: true, At: now}},
+		"a digest was approved":            {annotation: string(one), plan: creates, outcome: plan.Outcome{Done: true, At: now}},
+		"nothing was approved, and needed": {plan: creates, outcome: plan.Outcome{Done: true, At: now}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot()
+			s.Lineage.Annotations = map[string]string{v1alpha1.ApproveAnnotation: tc.annotation}
+			got := ""
+			if handled := Summarize(s, tc.plan, tc.outcome).Handled; handled != nil {
+				got = handled.Approve
+			}
+			if got != tc.want {
+				t.Errorf("echoed is %q, want %q", got, tc.want)
+			}
+		})
+	}
+}

@@ -55,6 +55,8 @@ var Groups = []Group{
 		{"an unparsable image of a parent", Integration, v1alpha1.ReasonInvalidSpec, []string{"spec.from[p0]"}, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonUpToDate},
 		{"a range of versions that is none", Integration, v1alpha1.ReasonInvalidSpec, []string{"spec.tags.semver", "write one such as"}, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonUpToDate},
 		{"a pattern that is none", Integration, v1alpha1.ReasonInvalidSpec, []string{"spec.tags.pattern"}, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonUpToDate},
+		{"a build window with a schedule that is none", Integration, v1alpha1.ReasonInvalidSpec, []string{"spec.build.windows[0].schedule", "write five fields"}, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonUpToDate},
+		{"a build window in a time zone of nowhere", Integration, v1alpha1.ReasonInvalidSpec, []string{"spec.build.windows[0].timeZone", "Europe/Berlin"}, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonUpToDate},
 		{"two lineages that produce one reference", Integration, v1alpha1.ReasonReferenceTaken, []string{"spec.image", "/first", "remove spec.build"}, v1alpha1.ReasonReferenceTaken, v1alpha1.ReasonUpToDate},
 		{"two lineages in one pod: both work", Integration, "", nil, "", v1alpha1.ReasonUpToDate},
 		{"two tags of one repository in one namespace: neither touches the other's pods", Integration, "", nil, "", v1alpha1.ReasonUpToDate},

@@ -100,6 +100,8 @@ func approve(digest string) change {
 	}
 }
 
+func approvalNeeded(l *v1alpha1.ImageLineage) { l.Spec.Build.Approval = v1alpha1.ApprovalRequired }
+
 // choosing has a lineage follow the highest of some tags.
 func choosing(versions string) change {
 	return func(l *v1alpha1.ImageLineage) {
@@ -144,6 +146,7 @@ func all(changes ...change) change {
 const (
 	noRuns         = "spec.build: you may not create pipelineruns.tekton.dev in namespace NAMESPACE"
 	noRebuild      = "metadata.annotations[imagelineage.dev/rebuild]: you may not create pipelineruns.tekton.dev in namespace NAMESPACE"
+	noApproval     = "metadata.annotations[imagelineage.dev/approve]: you may not create pipelineruns.tekton.dev in namespace NAMESPACE"
 	noDeployments  = "spec.rollout.mode: you may not patch deployments.apps in namespace NAMESPACE"
 	noStatefulSets = "spec.rollout.mode: you may not patch statefulsets.apps in namespace NAMESPACE"
 	noDaemonSets   = "spec.rollout.mode: you may not patch daemonsets.apps in namespace NAMESPACE"
@@ -321,6 +324,22 @@ func TestAuthorityToUpdate(t *testing.T) {
 		"a digest approved that is only counted": {before: aged("72h"), change: approve("sha256:1")},
 		"taking the approval out": {
 			before: all(aged("72h"), approve("sha256:1"), withRollout), change: func(l *v1alpha1.ImageLineage) { l.Annotations = nil },
+		},
+		"a build approved without the right to create runs": {
+			before: withBuild, change: approve("plan-1"), want: noApproval,
+		},
+		"another build approved without the right to create runs": {
+			before: all(withBuild, approve("plan-1")), change: approve("plan-2"), want: noApproval,
+		},
+		"a build approved with that right": {rights: []rbacv1.PolicyRule{createRuns}, before: withBuild, change: approve("plan-1")},
+		"a build approved that would be rolled out": {
+			rights: []rbacv1.PolicyRule{createRuns}, before: all(withBuild, withRollout), change: approve("plan-1"), want: noDeployments,
+		},
+		"taking the approval of a build out": {
+			before: all(withBuild, approve("plan-1")), change: func(l *v1alpha1.ImageLineage) { l.Annotations = nil },
+		},
+		"approval needed no more, without the right to create runs": {
+			before: all(withBuild, approvalNeeded), change: func(l *v1alpha1.ImageLineage) { l.Spec.Build.Approval = "" }, want: noRuns,
 		},
 		"a shorter wait before a digest is rolled out": {
 			before: all(aged("72h"), withRollout), change: aged("1h"), want: noDeployments,

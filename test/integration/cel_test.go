@@ -80,11 +80,14 @@ build: {pipelineRun: {metadata: {labels: {team: shop}, annotations: {example.com
 	"results and push secrets": image + "\n" + parent + `
 build: {pipelineRun: {spec: {}}, results: {digest: D, url: U}, pushSecrets: [{name: push}]}`,
 	"built anew as often as allowed": image + "\n" + build[:len(build)-1] + ", rebuildEvery: 1h}",
-	"a rollout":                      image + "\nrollout: {mode: Patch}",
-	"no rollout":                     image + "\nrollout: {mode: None}",
-	"suspended":                      image + "\nsuspend: true",
-	"the longest tag":                "image: debian:" + long(128),
-	"the longest reference":          "image: " + long(381) + ":12",
+	"build windows and approval": image + "\n" + build[:len(build)-1] + `, approval: Required, windows: [
+  {schedule: "0 22 * * 1-5", duration: 4h}, {schedule: "30 2 * * sat", duration: 1h30m, timeZone: Europe/Berlin}]}`,
+	"as many build windows as allowed": image + "\n" + build[:len(build)-1] + ", windows: " + list(16, "{schedule: \"%d 22 * * *\", duration: 1m}") + "}",
+	"a rollout":                        image + "\nrollout: {mode: Patch}",
+	"no rollout":                       image + "\nrollout: {mode: None}",
+	"suspended":                        image + "\nsuspend: true",
+	"the longest tag":                  "image: debian:" + long(128),
+	"the longest reference":            "image: " + long(381) + ":12",
 }
 
 // invalidSpecs are specs that must be refused, with all that is said about them.
@@ -508,6 +511,51 @@ serviceAccountName: ""`,
 			"spec.build.pushSecrets[1].name: Too long: may not be more than 253 bytes",
 			"spec.build.pushSecrets[2].name: Invalid value: spec.build.pushSecrets[2].name in body should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'",
 		},
+	},
+	"no build windows": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: []}",
+		want: []string{"spec.build.windows: Invalid value: spec.build.windows in body should have at least 1 items"},
+	},
+	"too many build windows": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: " + list(17, "{schedule: \"%d 22 * * *\", duration: 1m}") + "}",
+		want: []string{"spec.build.windows: Too many: 17: must have at most 16 items"},
+	},
+	"a build window without a time": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{}]}",
+		want: []string{
+			"spec.build.windows[0].duration: Required value",
+			"spec.build.windows[0].schedule: Required value",
+		},
+	},
+	"a build window of nothing": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{schedule: \"\", duration: 1m, timeZone: \"\"}]}",
+		want: []string{
+			"spec.build.windows[0].schedule: Invalid value: spec.build.windows[0].schedule in body should be at least 1 chars long",
+			"spec.build.windows[0].timeZone: Invalid value: spec.build.windows[0].timeZone in body should be at least 1 chars long",
+		},
+	},
+	"a build window with long names": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{schedule: " + long(129) + ", duration: 1m, timeZone: " + long(65) + "}]}",
+		want: []string{
+			"spec.build.windows[0].schedule: Too long: may not be more than 128 bytes",
+			"spec.build.windows[0].timeZone: Too long: may not be more than 64 bytes",
+		},
+	},
+	"a build window that is too short": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{schedule: \"0 22 * * *\", duration: 59s}]}",
+		want: []string{"spec.build.windows[0].duration: Invalid value: build.windows[].duration must be at least 1m"},
+	},
+	"a build window of no duration": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{schedule: \"0 22 * * *\", duration: all night}]}",
+		want: []string{"spec.build.windows[0].duration: Invalid value: spec.build.windows[0].duration in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"},
+	},
+	"a build window with a long duration": {
+		spec: image + "\n" + build[:len(build)-1] + ", windows: [{schedule: \"0 22 * * *\", duration: 1111111111111111111111111h}]}",
+		want: []string{"spec.build.windows[0].duration: Too long: may not be more than 24 bytes"},
+	},
+	"an approval that is unknown": {
+		spec: image + "\n" + build[:len(build)-1] + ", approval: Maybe}",
+		want: []string{`spec.build.approval: Unsupported value: "Maybe": supported values: "Required"`},
 	},
 	"a rollout without a mode": {
 		spec: image + "\nrollout: {}",
