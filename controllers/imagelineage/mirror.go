@@ -18,10 +18,7 @@ import (
 func (r *Reconciler) mirror(s plan.Snapshot, revision v1alpha1.Revision) plan.Outcome {
 	l, to := s.Lineage, plan.MirrorOf(s.Lineage)
 	if to.IsZero() {
-		return plan.Outcome{Problem: &plan.Problem{
-			Reason:  v1alpha1.ReasonInvalidSpec,
-			Message: "spec.mirror.image: it is no repository; write one such as registry.example.com/mirror/debian",
-		}}
+		return plan.Outcome{} // the plan says what is wrong with it
 	}
 	from := s.Watched()
 	if revision.Tag != "" {

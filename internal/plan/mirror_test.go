@@ -92,12 +92,7 @@ func TestWorkloadsOfAMirror(t *testing.T) {
 				Name: "debian", Reference: debian, Mirror: mirror, Mirrors: []string{mirror.Repository}, UseMirror: tt.useMirror, Acts: true, ChangeOn: v1alpha1.IdentityIndex,
 				Current: &current, History: []v1alpha1.Revision{current, older},
 			}}
-			w := Workload{Kind: "Deployment", Name: "tool", Health: Healthy, Containers: []Container{{Name: "tool", Image: tt.image}}}
-			var got []string
-			for _, change := range Roll(w, claimants) {
-				got = append(got, change.To)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(tt.want, movedTo(running(tt.image), claimants)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -140,17 +135,12 @@ func TestWorkloadsOfAFormerMirror(t *testing.T) {
 				Name: "debian", Reference: debian, Mirror: tt.mirror, Mirrors: []string{mirror.Repository, former.Repository}, UseMirror: tt.useMirror, Acts: true,
 				Current: &current, History: []v1alpha1.Revision{current, older},
 			}}
-			w := Workload{Kind: "Deployment", Name: "tool", Health: Healthy, Containers: []Container{{Name: "tool", Image: tt.image}}}
-			var got []string
-			for _, change := range Roll(w, claimants) {
-				got = append(got, change.To)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(tt.want, movedTo(running(tt.image), claimants)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			l := &v1alpha1.ImageLineage{}
 			l.Name = "debian"
-			if count := Tally(l, []Workload{w}, claimants); count.Total != 1 {
+			if count := Tally(l, []Workload{running(tt.image)}, claimants); count.Total != 1 {
 				t.Errorf("%d workloads are counted, want 1", count.Total)
 			}
 		})
@@ -178,4 +168,18 @@ func TestAMirrorThatIsNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// running is a workload with one container.
+func running(image string) Workload {
+	return Workload{Kind: "Deployment", Name: "tool", Health: Healthy, Containers: []Container{{Name: "tool", Image: image}}}
+}
+
+// movedTo is what a workload's containers are moved to.
+func movedTo(w Workload, claimants []Claimant) []string {
+	var to []string
+	for _, change := range Roll(w, claimants) {
+		to = append(to, change.To)
+	}
+	return to
 }

@@ -134,8 +134,10 @@ var _ = register(map[string]driver{
 			pair.Spec.Template.Spec.Containers = append(pair.Spec.Template.Spec.Containers, corev1.Container{Name: "proxy", Image: w.image("proxy:1")})
 			w.create(w.produced(subject, "app:1", "base"), w.produced("proxy", "proxy:1", "base"), pair)
 			w.start(0)
-			w.waitReady(subject, v1alpha1.ReasonUpToDate)
-			w.waitReady("proxy", v1alpha1.ReasonUpToDate)
+			for _, name := range []string{subject, "proxy"} {
+				w.waitFor(name, "published", func(l *v1alpha1.ImageLineage) bool { return l.Status.Current != nil })
+				w.waitRunning(name, w.shows(name+":1"))
+			}
 		},
 		cause: func(w *world) { w.moveBase("base two") },
 		ends: func(w *world) {

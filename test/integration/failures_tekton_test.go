@@ -81,12 +81,10 @@ func (w *world) othersGoOn() {
 	l := w.followed("plain", "plain:1")
 	l.Spec.Rollout = &v1alpha1.Rollout{Mode: v1alpha1.RolloutPatch}
 	w.create(l, w.deployment("plain", "plain:1"))
-	w.waitReady("plain", v1alpha1.ReasonUpToDate)
+	w.waitRunning("plain", w.shows("plain:1"))
 	moved := w.push("plain:1", "plain two")
 	w.check("plain")
-	w.waitFor("plain", "rolled out", func(l *v1alpha1.ImageLineage) bool {
-		return ready(l) == v1alpha1.ReasonUpToDate && current(l) == moved && l.Status.Rollout.Summary == "1/1"
-	})
+	w.waitRunning("plain", moved)
 	w.waitImages("plain", map[string]string{"app": "plain:1"})
 }
 

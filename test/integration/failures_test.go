@@ -197,6 +197,16 @@ func (w *world) atRest() {
 	w.waitRolledOut(w.shows("base:1"))
 }
 
+// waitRunning waits until the lineage is at the digest and its one workload runs it. A
+// pod that starts late on a plain tag finds a newer image there: it is current, and no
+// patch follows.
+func (w *world) waitRunning(lineage string, digest v1alpha1.Digest) {
+	w.t.Helper()
+	w.waitFor(lineage, "rolled out on "+string(digest), func(l *v1alpha1.ImageLineage) bool {
+		return ready(l) == v1alpha1.ReasonUpToDate && current(l) == digest && l.Status.Rollout != nil && l.Status.Rollout.Summary == "1/1"
+	})
+}
+
 // moveBase pushes another base, and has it seen.
 func (w *world) moveBase(content string) v1alpha1.Digest {
 	w.t.Helper()

@@ -94,54 +94,37 @@ func (w *world) basesOf(lineage string) map[string]string {
 }
 
 var _ = register(map[string]driver{
-	"a mirror that is down: the image before stays current": {
-		// The mirror is in the same registry, so that its faults can be set.
-		arrange: func(w *world) {
-			w.push("app:1", "app one")
-			l := w.rolledOut(subject, "app:1")
-			l.Spec.Mirror = &v1alpha1.Mirror{Image: v1alpha1.ImageReference(w.image("kept/app"))}
-			w.create(l)
-			w.start(0)
-			w.waitAt(w.shows("app:1"))
-		},
-		cause: func(w *world) {
-			w.faults.set("kept/app", answers(http.StatusServiceUnavailable, "UNAVAILABLE"))
-			w.push("app:1", "app two")
-			w.check(subject)
-		},
-		lasts: func(w *world) {
-			w.push("app:before", "app one")
-			if l := w.lineage(subject); current(l) != w.shows("app:before") {
-				w.t.Errorf("want the image before: %s", describe(l))
-			}
-		},
-		cure: func(w *world) { w.faults.clear("kept/app"); w.move(askedAgain) },
-		ends: func(w *world) { w.waitAt(w.shows("app:1")) },
-	},
-	"a mirror that lets nobody push: a person has to act": {
-		arrange: func(w *world) {
-			w.push("app:1", "app one")
-			l := w.rolledOut(subject, "app:1")
-			l.Spec.Mirror = &v1alpha1.Mirror{Image: v1alpha1.ImageReference(w.image("kept/app"))}
-			w.create(l)
-			w.start(0)
-			w.waitAt(w.shows("app:1"))
-		},
-		cause: func(w *world) {
-			w.faults.set("kept/app", answers(http.StatusForbidden, "DENIED"))
-			w.push("app:1", "app two")
-			w.check(subject)
-		},
-		lasts: func(w *world) {
-			w.push("app:before", "app one")
-			if l := w.lineage(subject); current(l) != w.shows("app:before") {
-				w.t.Errorf("want the image before: %s", describe(l))
-			}
-		},
-		cure: func(w *world) { w.faults.clear("kept/app"); w.move(askedAgain) },
-		ends: func(w *world) { w.waitAt(w.shows("app:1")) },
-	},
+	"a mirror that is down: the image before stays current": mirrorAnswers(http.StatusServiceUnavailable, "UNAVAILABLE"),
+	"a mirror that lets nobody push: a person has to act":   mirrorAnswers(http.StatusForbidden, "DENIED"),
 })
+
+// mirrorAnswers has a mirror answer so while the image moves. It is in the same registry,
+// so that its faults can be set.
+func mirrorAnswers(status int, code string) driver {
+	return driver{
+		arrange: func(w *world) {
+			w.push("app:1", "app one")
+			l := w.rolledOut(subject, "app:1")
+			l.Spec.Mirror = &v1alpha1.Mirror{Image: v1alpha1.ImageReference(w.image("kept/app"))}
+			w.create(l)
+			w.start(0)
+			w.waitAt(w.shows("app:1"))
+		},
+		cause: func(w *world) {
+			w.faults.set("kept/app", answers(status, code))
+			w.push("app:1", "app two")
+			w.check(subject)
+		},
+		lasts: func(w *world) {
+			w.push("app:before", "app one")
+			if l := w.lineage(subject); current(l) != w.shows("app:before") {
+				w.t.Errorf("want the image before: %s", describe(l))
+			}
+		},
+		cure: func(w *world) { w.faults.clear("kept/app"); w.move(askedAgain) },
+		ends: func(w *world) { w.waitAt(w.shows("app:1")) },
+	}
+}
 
 func TestChildrenAreBuiltOnTheMirror(t *testing.T) {
 	t.Parallel()
