@@ -136,6 +136,8 @@ func failing(t *testing.T, row failures.Row, d driver) {
 	}
 	if n := w.looksAt(subject) - looks; n > maxLooks {
 		t.Errorf("it was looked at %d times while that lasted, want %d at most", n, maxLooks)
+	} else if w.looksAt(neighbour) == 0 {
+		t.Error("the looks are not counted: the neighbour was never looked at")
 	} else {
 		t.Logf("looked at %d times", n)
 	}

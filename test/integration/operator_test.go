@@ -9,12 +9,12 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/controllers"
 	"github.com/imagelineage/imagelineage/controllers/imagelineage"
 	"github.com/imagelineage/imagelineage/internal/operator"
@@ -90,6 +90,7 @@ func (w *world) manager(ctx context.Context, life *life, news *wakingSource) (ma
 		return nil, err
 	}
 	parts.Client = mortalClient{parts.Client, life}
+	parts.Poller = countedPoller{parts.Poller, life}
 	parts.Runs = mortalRuns{parts.Runs, life}
 	parts.Registry = mortalRegistry{parts.Registry, life}
 	news.Source = parts.News[0]
@@ -104,11 +105,11 @@ type life struct {
 	last    string // the effect to die of; empty for none
 	effects []string
 	dead    chan struct{}
-	// looks counts how often each lineage was read: at least once for each reconcile.
+	// looks counts how often each lineage was looked at.
 	looks map[string]int
 }
 
-// looked notes that a lineage was read.
+// looked notes that a lineage was looked at.
 func (l *life) looked(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +119,7 @@ func (l *life) looked(name string) {
 	l.looks[name]++
 }
 
-// looksAt is how often a lineage was read so far.
+// looksAt is how often a lineage was looked at so far.
 func (l *life) looksAt(name string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,13 +169,6 @@ type mortalClient struct {
 	life *life
 }
 
-func (c mortalClient) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-	if _, ok := o.(*v1alpha1.ImageLineage); ok {
-		c.life.looked(key.Name)
-	}
-	return c.Client.Get(ctx, key, o, opts...)
-}
-
 func (c mortalClient) Patch(ctx context.Context, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
 	return c.life.do("patch "+o.GetName(), func() error { return c.Client.Patch(ctx, o, patch, opts...) })
 }
@@ -190,6 +184,17 @@ type mortalStatus struct {
 
 func (s mortalStatus) Patch(ctx context.Context, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
 	return s.life.do("status "+o.GetName(), func() error { return s.SubResourceWriter.Patch(ctx, o, patch, opts...) })
+}
+
+// countedPoller counts the looks at a lineage, each of which says what to check.
+type countedPoller struct {
+	imagelineage.Poller
+	life *life
+}
+
+func (p countedPoller) Follow(owner types.NamespacedName, targets []registry.Target) {
+	p.life.looked(owner.Name)
+	p.Poller.Follow(owner, targets)
 }
 
 // mortalRuns counts runs that are created.
