@@ -228,7 +228,8 @@ func (w *trouble) isOn(name, content string) {
 		if on := l.Status.Current.BuiltFrom; len(on) != 1 || string(on[0].Digest) != digest {
 			return fmt.Errorf("%s is built on %+v, want %s; %s", l.Name, on, digest, all(l.Status.Conditions))
 		}
-		return says(l, "Ready=True UpToDate")
+		// At rest: the tag that was published has been read again, too.
+		return says(l, "Ready=True UpToDate", "Resolved=True Resolved")
 	})
 }
 
