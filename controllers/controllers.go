@@ -37,6 +37,8 @@ type Parts struct {
 	Clock clock.PassiveClock
 	// MaxConcurrentBuilds is how many runs may be live at once; 0 is any number.
 	MaxConcurrentBuilds int
+	// ObserveOnly has everything said and nothing done.
+	ObserveOnly bool
 }
 
 // Setup adds every controller to the manager.
@@ -53,9 +55,14 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 		Poller: parts.Poller, Registry: parts.Registry, Copies: parts.Copies, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
 		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
+		ObserveOnly: parts.ObserveOnly,
 	}
 	if err := lineages.SetupWithManager(mgr, parts.News...); err != nil {
 		return err
+	}
+
+	if parts.ObserveOnly {
+		return nil
 	}
 
 	// Writes the images of workloads, and nothing else.

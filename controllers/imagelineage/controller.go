@@ -50,6 +50,8 @@ type Reconciler struct {
 	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
 	// any number.
 	MaxConcurrentBuilds int
+	// ObserveOnly has nothing done outside of the statuses.
+	ObserveOnly bool
 
 	// runsListed is true once the cache has listed the runs; nil where there is nothing to
 	// wait for.

@@ -140,6 +140,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Clock:    clock,
 
 		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
+		ObserveOnly:         o.ObserveOnly,
 	}, nil
 }
 

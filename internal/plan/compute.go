@@ -37,8 +37,10 @@ func Compute(s Snapshot) Plan {
 	if !stepped {
 		d.build()
 	}
+	d.observe()
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
+	d.observeRollout()
 	d.lookForRelease()
 	d.lookForMissing()
 	d.prune()
