@@ -13,6 +13,8 @@ package preview
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -182,4 +184,19 @@ func Of(f Fleet, moved Moved) (Preview, error) {
 		moved.Lineage = holder
 	}
 	return p.play(moved), nil
+}
+
+// Namespaces are those whose lineages get a new image, sorted: the ones in which workloads
+// may restart.
+func (p Preview) Namespaces() []string {
+	found := map[string]bool{}
+	for _, s := range p.Stages {
+		for _, take := range s.Takes {
+			found[keyOf(take.Lineage).Namespace] = true
+		}
+		for _, build := range s.Builds {
+			found[keyOf(build.Lineage).Namespace] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }

@@ -173,8 +173,8 @@ func (p *pretence) follow(s Stage, took, built []lineage.Key) Stage {
 	for _, key := range took {
 		m := p.members[key]
 		take := Take{Lineage: key.String(), Image: string(m.Lineage.Spec.Image)}
-		if age := plan.MinAge(m.Lineage); age > 0 {
-			take.Notes = append(take.Notes, fmt.Sprintf("when it is %s old (spec.poll.minAge)", age))
+		if plan.MinAge(m.Lineage) > 0 {
+			take.Notes = append(take.Notes, fmt.Sprintf("when it is %s old (spec.poll.minAge)", *m.Lineage.Spec.Poll.MinAge))
 		}
 		if mirror := plan.MirrorOf(m.Lineage); !mirror.IsZero() {
 			take.Notes = append(take.Notes, "when it is copied to "+mirror.Repository)
