@@ -24,12 +24,13 @@ type pretence struct {
 	now     time.Time
 	graph   lineage.Graph
 	members map[lineage.Key]*member
+	// standing are the lineages that stand for an image, naming those that name it as a
+	// parent, and in are those of a namespace.
+	standing, naming, in map[string][]lineage.Key
 	// workloads by namespace, with what was moved so far.
 	workloads map[string][]plan.Workload
-	// digests counts those that were made up, and names has what to call them.
-	digests int
-	names   *strings.Replacer
-	madeUp  []string
+	// madeUp are the digests that nobody has.
+	madeUp []v1alpha1.Digest
 	// unknown says what could not be known, each once.
 	unknown []string
 }
@@ -47,7 +48,10 @@ type member struct {
 }
 
 func pretend(f Fleet) *pretence {
-	p := &pretence{fleet: f, now: f.Now, members: map[lineage.Key]*member{}, workloads: map[string][]plan.Workload{}, names: strings.NewReplacer()}
+	p := &pretence{
+		fleet: f, now: f.Now, members: map[lineage.Key]*member{}, workloads: map[string][]plan.Workload{},
+		standing: map[string][]lineage.Key{}, naming: map[string][]lineage.Key{}, in: map[string][]lineage.Key{},
+	}
 	for _, of := range f.Members {
 		m := &member{Member: of}
 		m.Lineage = of.Lineage.DeepCopy()
@@ -55,8 +59,7 @@ func pretend(f Fleet) *pretence {
 			m.run, m.Lineage.Status.Run = run, nil
 		}
 		key := lineage.Key{Namespace: of.Lineage.Namespace, Name: of.Lineage.Name}
-		p.members[key] = m
-		p.graph.Put(key, plan.NodeOf(m.Lineage))
+		p.add(key, m)
 	}
 	for namespace, all := range f.Workloads {
 		for _, w := range all {
@@ -66,14 +69,35 @@ func pretend(f Fleet) *pretence {
 	return p
 }
 
+// add puts a lineage where it is found.
+func (p *pretence) add(key lineage.Key, m *member) {
+	node := plan.NodeOf(m.Lineage)
+	p.members[key] = m
+	p.graph.Put(key, node)
+	p.in[key.Namespace] = append(p.in[key.Namespace], key)
+	p.standing[node.Reference] = append(p.standing[node.Reference], key)
+	for _, parent := range node.From {
+		if parent.Image != "" {
+			p.naming[parent.Image] = append(p.naming[parent.Image], key)
+		}
+	}
+}
+
 // digest makes up a digest, which nobody has.
 func (p *pretence) digest() v1alpha1.Digest {
-	p.digests++
-	sum := sha256.Sum256(fmt.Appendf(nil, "preview %d", p.digests))
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	p.madeUp = append(p.madeUp, digest, "new", reference.ShortDigest(digest), "new")
-	p.names = strings.NewReplacer(p.madeUp...)
-	return v1alpha1.Digest(digest)
+	sum := sha256.Sum256(fmt.Appendf(nil, "preview %d", len(p.madeUp)))
+	digest := v1alpha1.Digest("sha256:" + hex.EncodeToString(sum[:]))
+	p.madeUp = append(p.madeUp, digest)
+	return digest
+}
+
+// names replaces the digests that were made up, as messages have them.
+func (p *pretence) names() *strings.Replacer {
+	var pairs []string
+	for _, digest := range p.madeUp {
+		pairs = append(pairs, reference.ShortDigest(string(digest)), "new")
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // passes lets a moment pass, so that what comes later is later.
@@ -197,23 +221,30 @@ func (p *pretence) publish(m *member, ref reference.Reference, b plan.Build) v1a
 // that follow it, and are returned, take it; so does the one that chose the tag by
 // spec.tags, if it is that one's.
 func (p *pretence) show(ref reference.Reference, digest v1alpha1.Digest, chosenBy lineage.Key) []lineage.Key {
+	for _, key := range p.naming[ref.Name()] {
+		p.members[key].see(ref, digest, p.now)
+	}
 	var took []lineage.Key
-	for key, m := range p.members {
-		for i, from := range m.Lineage.Status.From {
-			if from.Reference == ref.Name() && named(m.Lineage, from.Name) {
-				seen := metav1.NewMicroTime(p.now)
-				counts := identity(m.Lineage, digest)
-				from.Observed, from.Accepted, from.Identity, from.FirstSeen = digest, digest, &counts, &seen
-				m.Lineage.Status.From[i] = from
-			}
-		}
-		follows := !plan.Produced(m.Lineage) && !m.Lineage.Spec.Suspend && m.Lineage.DeletionTimestamp.IsZero()
-		if follows && (key == chosenBy || ref.Tag != "" && plan.NodeOf(m.Lineage).Reference == ref.Name()) {
-			p.take(m, ref, digest)
+	for _, key := range p.standing[ref.Name()] {
+		l := p.members[key].Lineage
+		follows := !plan.Produced(l) && !l.Spec.Suspend && l.DeletionTimestamp.IsZero()
+		if follows && (ref.Tag != "" || key == chosenBy) {
+			p.take(p.members[key], ref, digest)
 			took = append(took, key)
 		}
 	}
 	return p.graph.Order(took)
+}
+
+// see has the status tell that parents which are only an image show a digest.
+func (m *member) see(ref reference.Reference, digest v1alpha1.Digest, now time.Time) {
+	for i, from := range m.Lineage.Status.From {
+		if from.Reference == ref.Name() && named(m.Lineage, from.Name) {
+			seen, counts := metav1.NewMicroTime(now), identity(m.Lineage, digest)
+			from.Observed, from.Accepted, from.Identity, from.FirstSeen = digest, digest, &counts, &seen
+			m.Lineage.Status.From[i] = from
+		}
+	}
 }
 
 // named is true for a parent that is named by its image.

@@ -36,7 +36,7 @@ func (p *pretence) play(moved Moved) Preview {
 		}
 		out.Stages = append(out.Stages, next)
 	}
-	p.without(out.Stages, out.Remaining)
+	p.explain(&out)
 	out.Unknown = p.unknown
 	return out
 }
@@ -44,15 +44,15 @@ func (p *pretence) play(moved Moved) Preview {
 // below are the lineages that the move concerns: those that stand for the image or name
 // it as a parent, and all that descend from them.
 func (p *pretence) below(moved Moved) []lineage.Key {
+	// Where spec.tags chooses, the image has no tag, and is no other lineage's.
+	tops := slices.Clone(p.naming[moved.Image.Name()])
+	if moved.Image.Tag != "" {
+		tops = append(tops, p.standing[moved.Image.Name()]...)
+	} else {
+		tops = append(tops, moved.Lineage)
+	}
 	found := map[lineage.Key]bool{}
-	for key, m := range p.members {
-		node := plan.NodeOf(m.Lineage)
-		// Where spec.tags chooses, the image has no tag, and is no other lineage's.
-		stands := key == moved.Lineage || moved.Image.Tag != "" && node.Reference == moved.Image.Name()
-		names := slices.ContainsFunc(node.From, func(parent lineage.Parent) bool { return parent.Image == moved.Image.Name() })
-		if !stands && !names {
-			continue
-		}
+	for _, key := range tops {
 		found[key] = true
 		for _, descendant := range p.graph.Descendants(key) {
 			found[descendant] = true
@@ -152,7 +152,7 @@ func (p *pretence) stage(concerned []lineage.Key, decided map[lineage.Key]plan.P
 // run; any other begins when the run has ended.
 func (p *pretence) buildOf(key lineage.Key, of plan.Build, verdicts []plan.Verdict) Build {
 	m := p.members[key]
-	b := Build{Lineage: key.String(), Image: string(m.Lineage.Spec.Image), Message: p.names.Replace(verdicts[0].Message)}
+	b := Build{Lineage: key.String(), Image: string(m.Lineage.Spec.Image), Message: verdicts[0].Message}
 	for _, verdict := range verdicts {
 		b.Reasons = append(b.Reasons, verdict.Reason)
 	}
@@ -195,13 +195,7 @@ func (p *pretence) remaining(below []lineage.Key, decided map[lineage.Key]plan.P
 		}
 		r := Remaining{Lineage: key.String(), Image: string(m.Lineage.Spec.Image)}
 		r.State, r.Reason, r.Message = stateOf(m, decided[key])
-		r.Message = p.names.Replace(r.Message)
 		out = append(out, r)
-	}
-	for i, r := range out {
-		if r.State == Unchanged {
-			out[i].Because = p.causes(r.Lineage, out)
-		}
 	}
 	return out
 }
@@ -234,24 +228,32 @@ func stateOf(m *member, decided plan.Plan) (state State, reason, message string)
 	}
 }
 
-// causes are the ancestors that remain for a reason of their own.
-func (p *pretence) causes(of string, all []Remaining) []string {
-	var out []string
-	for _, ancestor := range p.graph.Ancestors(keyOf(of)) {
-		for _, r := range all {
-			if r.State != Unchanged && r.Lineage == ancestor.String() {
-				out = append(out, r.Lineage)
+// explain says which ancestors keep a lineage from changing, or from getting all that is
+// new: those that remain for a reason of their own.
+func (p *pretence) explain(out *Preview) {
+	causes := map[lineage.Key]bool{}
+	for _, r := range out.Remaining {
+		causes[keyOf(r.Lineage)] = r.State != Unchanged
+	}
+	above := func(of string) []string {
+		var names []string
+		for _, ancestor := range p.graph.Ancestors(keyOf(of)) {
+			if causes[ancestor] {
+				names = append(names, ancestor.String())
 			}
 		}
+		return names
 	}
-	return out
-}
-
-// without notes which ancestors those that are built get nothing new of.
-func (p *pretence) without(stages []Stage, remaining []Remaining) {
-	for _, s := range stages {
+	words := p.names()
+	for _, s := range out.Stages {
 		for i, b := range s.Builds {
-			s.Builds[i].Without = p.causes(b.Lineage, remaining)
+			s.Builds[i].Without, s.Builds[i].Message = above(b.Lineage), words.Replace(b.Message)
+		}
+	}
+	for i, r := range out.Remaining {
+		out.Remaining[i].Message = words.Replace(r.Message)
+		if r.State == Unchanged {
+			out.Remaining[i].Because = above(r.Lineage)
 		}
 	}
 }

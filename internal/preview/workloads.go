@@ -52,10 +52,7 @@ func (p *pretence) ignore(what string) {
 func (p *pretence) claimants(namespace string) ([]plan.Claimant, map[string]bool) {
 	var all []plan.Claimant
 	acts := map[string]bool{}
-	for _, key := range p.graph.Order(slices.Collect(maps.Keys(p.members))) {
-		if key.Namespace != namespace {
-			continue
-		}
+	for _, key := range p.graph.Order(p.in[namespace]) {
 		if claimant, may := plan.ClaimantOf(p.members[key].Lineage); may {
 			acts[claimant.Name] = claimant.Acts
 			claimant.Acts = true
