@@ -47,11 +47,11 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Refusals are the workloads that the cluster does not let us change.
 	Refusals *index.Refusals
+	// ObserveOnly has nothing done outside of the statuses.
+	ObserveOnly bool
 	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
 	// any number.
 	MaxConcurrentBuilds int
-	// ObserveOnly has nothing done outside of the statuses.
-	ObserveOnly bool
 
 	// runsListed is true once the cache has listed the runs; nil where there is nothing to
 	// wait for.

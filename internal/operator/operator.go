@@ -139,8 +139,8 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
 		Clock:    clock,
 
-		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 		ObserveOnly:         o.ObserveOnly,
+		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 	}, nil
 }
 

@@ -109,8 +109,12 @@ func (p *pretence) decide(concerned []lineage.Key) map[lineage.Key]plan.Plan {
 				Name: ancestor.String(), Refreshed: len(verdicts) == 1 && verdicts[0].Reason == v1alpha1.ReasonPeriodic,
 			})
 		}
-		decided[key] = plan.Compute(s)
-		motions[key] = motionOf(s, decided[key])
+		is := plan.Compute(s)
+		if len(s.WaitingFor) > 0 {
+			// Time does not pass here, so that no wait is ever too long.
+			is.Step = nil
+		}
+		decided[key], motions[key] = is, motionOf(s, is)
 	}
 	return decided
 }
