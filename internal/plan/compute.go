@@ -44,6 +44,7 @@ func Compute(s Snapshot) Plan {
 	d.lookForRelease()
 	d.lookForMissing()
 	d.prune()
+	d.observeTidying()
 	return d.plan
 }
 

@@ -11,6 +11,19 @@ import (
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
+// reachesOut is true for a step that does something outside of the status. A step of
+// which nothing is known here does.
+func reachesOut(step Step) bool {
+	switch step := step.(type) {
+	case nil, Prove, Identify, End:
+		return false
+	case Accept:
+		return step.Mirror
+	default:
+		return true
+	}
+}
+
 // observe takes back the step that reaches outside of the status, where the operator
 // only observes, and says what it would have been. What the registry tells is accepted
 // all the same, and how runs ended is recorded: both are what is, and no doing of ours.
@@ -22,17 +35,27 @@ func (d *decision) observe() {
 		// As under suspend: it is published later, unless its inputs have moved on by then.
 		d.plan.Withheld = true
 	}
-	would := d.wouldDo()
-	if would == "" {
+	waits := d.plan.Step == nil && d.plan.Busy.Reason == v1alpha1.ReasonAncestorOutdated
+	if !waits && !reachesOut(d.plan.Step) {
 		return
 	}
+	would := d.wouldDo()
 	d.plan.Step, d.plan.Busy = nil, Busy{}
 	d.holdBuild(v1alpha1.ReasonHeldObserveOnly, "the operator only observes (--observe-only): %s", would)
 }
 
-// wouldDo is what the plan comes to outside of the status; empty where that is nothing.
+// observeTidying takes back a step that only tidies up, of which nothing has to be said.
+func (d *decision) observeTidying() {
+	if d.ObserveOnly && reachesOut(d.plan.Step) {
+		d.plan.Step = nil
+	}
+}
+
+// wouldDo is what the plan comes to outside of the status.
 func (d *decision) wouldDo() string {
 	switch step := d.plan.Step.(type) {
+	case nil:
+		return "it would build " + strings.Join(waitingNames(d.awaited()), ", ") + " first"
 	case Create:
 		return "it would build: " + d.plan.Verdicts[0].Message
 	case Publish:
@@ -42,16 +65,10 @@ func (d *decision) wouldDo() string {
 	case Mirror:
 		return d.wouldCopy(step.Revision)
 	case Accept:
-		if step.Mirror {
-			return d.wouldCopy(step.Revision) + ", and then take it"
-		}
-	case nil:
-		if d.plan.Busy.Reason == v1alpha1.ReasonAncestorOutdated {
-			return "it would build " + strings.Join(waitingNames(d.awaited()), ", ") + " first"
-		}
+		return d.wouldCopy(step.Revision) + ", and then take it"
 	default:
+		return "it would go on: " + d.plan.Busy.Message
 	}
-	return ""
 }
 
 func (d *decision) wouldCopy(r v1alpha1.Revision) string {

@@ -25,7 +25,7 @@ const (
 // prune deletes ended runs beyond the history, when there is nothing else to do.
 // What they did is in the status: an end that is not recorded yet is not deleted.
 func (d *decision) prune() {
-	if d.plan.Step != nil || d.ObserveOnly {
+	if d.plan.Step != nil {
 		return
 	}
 	keep := defaultRunHistory
