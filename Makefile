@@ -164,6 +164,10 @@ deploy: ## Install the operator, as image IMG, into the cluster of KUBECONFIG.
 undeploy: ## Remove the operator, the CRD and with it every ImageLineage.
 	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
 
+.PHONY: plugin
+plugin: ## Build the kubectl plugin, bin/kubectl-lineage: put it on the PATH.
+	go build -ldflags "-s -w" -o bin/kubectl-lineage ./cmd/kubectl-lineage
+
 ##@ Release
 
 .PHONY: dist

@@ -35,6 +35,8 @@ type Parts struct {
 	Runs imagelineage.Runs
 	// Clock is the time of decisions.
 	Clock clock.PassiveClock
+	// ObserveOnly has everything said and nothing done.
+	ObserveOnly bool
 	// MaxConcurrentBuilds is how many runs may be live at once; 0 is any number.
 	MaxConcurrentBuilds int
 }
@@ -49,13 +51,17 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 
 	// Decides, builds, publishes, and writes the status of every lineage.
 	lineages := &imagelineage.Reconciler{
-		Fleet: &fleet.Fleet{}, Client: parts.Client, Live: mgr.GetAPIReader(),
+		Fleet: &fleet.Fleet{}, Client: parts.Client, Live: mgr.GetAPIReader(), ObserveOnly: parts.ObserveOnly,
 		Poller: parts.Poller, Registry: parts.Registry, Copies: parts.Copies, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
 		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
 	}
 	if err := lineages.SetupWithManager(mgr, parts.News...); err != nil {
 		return err
+	}
+
+	if parts.ObserveOnly {
+		return nil
 	}
 
 	// Writes the images of workloads, and nothing else.

@@ -105,6 +105,8 @@ const (
 	ReasonHeldWindow = "HeldWindow"
 	// ReasonHeldApproval: a build is due, and needs a person's approval.
 	ReasonHeldApproval = "HeldApproval"
+	// ReasonHeldObserveOnly: something is due, and the operator runs with --observe-only.
+	ReasonHeldObserveOnly = "HeldObserveOnly"
 
 	// ReasonDigestGone: an image that is in use is gone from its registry.
 	ReasonDigestGone = "DigestGone"

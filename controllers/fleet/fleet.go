@@ -44,7 +44,7 @@ func (f *Fleet) Put(l *v1alpha1.ImageLineage) {
 	}
 	key := client.ObjectKeyFromObject(l)
 	f.lineages[key] = l
-	f.graph.Put(key, node(l))
+	f.graph.Put(key, plan.NodeOf(l))
 }
 
 // Delete removes a lineage.
@@ -110,38 +110,4 @@ func (f *Fleet) those(keys []lineage.Key) []*v1alpha1.ImageLineage {
 		out = append(out, f.lineages[key])
 	}
 	return out
-}
-
-// ParentKey is the lineage that a reference names from a child's namespace.
-func ParentKey(childNamespace string, ref v1alpha1.LineageReference) lineage.Key {
-	key := lineage.Key{Namespace: string(ref.Namespace), Name: string(ref.Name)}
-	if key.Namespace == "" {
-		key.Namespace = childNamespace
-	}
-	return key
-}
-
-// node is what a lineage says of its place. A parent that cannot be used stands for
-// nobody: the lineage itself tells of it.
-func node(l *v1alpha1.ImageLineage) lineage.Node {
-	n := lineage.Node{}
-	if ref, err := plan.ReferenceOf(l); err == nil {
-		n.Reference = ref.Name()
-	}
-	for _, from := range l.Spec.From {
-		parent := lineage.Parent{}
-		if from.LineageRef != nil {
-			parent.Lineage = ParentKey(l.Namespace, *from.LineageRef)
-		} else if ref, err := reference.ParseTag(string(from.Image)); err == nil {
-			parent.Image = ref.Name()
-		}
-		n.From = append(n.From, parent)
-	}
-	if plan.Produced(l) && l.DeletionTimestamp.IsZero() {
-		n.Claim = &lineage.Claim{
-			Built: plan.HasBuilt(l), Current: l.Status.Current != nil,
-			Created: l.CreationTimestamp.Unix(), UID: l.UID,
-		}
-	}
-	return n
 }

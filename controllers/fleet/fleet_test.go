@@ -15,6 +15,7 @@ import (
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/lineage"
+	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
 
@@ -98,7 +99,7 @@ func TestNode(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, node(tc.lineage)); diff != "" {
+			if diff := cmp.Diff(tc.want, plan.NodeOf(tc.lineage)); diff != "" {
 				t.Errorf("node (-want +got):\n%s", diff)
 			}
 		})

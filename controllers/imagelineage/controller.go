@@ -47,6 +47,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Refusals are the workloads that the cluster does not let us change.
 	Refusals *index.Refusals
+	// ObserveOnly has nothing done outside of the statuses.
+	ObserveOnly bool
 	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
 	// any number.
 	MaxConcurrentBuilds int

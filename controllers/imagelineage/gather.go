@@ -36,7 +36,7 @@ func (r *Reconciler) gather(ctx context.Context, name types.NamespacedName) (*pl
 	if r.written.unseen(l) {
 		return nil, nil
 	}
-	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l}
+	s := &plan.Snapshot{Now: r.Clock.Now(), Lineage: l, ObserveOnly: r.ObserveOnly}
 	ref, err := plan.ReferenceOf(l)
 	if err != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.image: %v", err)}

@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
-	"github.com/imagelineage/imagelineage/controllers/fleet"
 	"github.com/imagelineage/imagelineage/internal/lineage"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -163,28 +162,12 @@ func (r *Reconciler) parents(ctx context.Context, l *v1alpha1.ImageLineage) ([]p
 
 // declaredParent reads a parent that is a lineage of its own.
 func (r *Reconciler) declaredParent(ctx context.Context, child *v1alpha1.ImageLineage, ref v1alpha1.LineageReference, parent *plan.Parent) error {
-	name := fleet.ParentKey(child.Namespace, ref)
-	l := r.Fleet.Get(name)
-	if l == nil {
-		parent.Problem = &plan.Problem{
-			Reason: v1alpha1.ReasonParentNotFound, Passing: true,
-			Message: fmt.Sprintf("the ImageLineage %s does not exist: create it, or correct lineageRef", name),
-		}
-		return nil
-	}
+	name := plan.ParentKey(child.Namespace, ref)
 	namespaceLabels, err := r.namespaceLabels(ctx, child.Namespace)
 	if err != nil {
 		return err
 	}
-	parent.Problem = plan.Admits(l, child.Namespace, namespaceLabels)
-	if parent.Problem != nil {
-		return nil
-	}
-	if parent.Reference, err = plan.ReferenceOf(l); err != nil {
-		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonParentNotFound, Passing: true, Message: fmt.Sprintf("the spec.image of %s cannot be used: %v", name, err)}
-		return nil
-	}
-	parent.Kept, parent.Mirrors, parent.Current = l.Status.History, plan.Mirrors(l), plan.CurrentOf(l)
+	plan.DeclaredParent(parent, child, name, r.Fleet.Get(name), namespaceLabels)
 	return nil
 }
 
@@ -195,50 +178,12 @@ func (r *Reconciler) namespaceLabels(ctx context.Context, name string) (map[stri
 	return namespace.Labels, client.IgnoreNotFound(err)
 }
 
-// implicitParent reads a parent that is only an image. What was accepted before
-// stays in use while the registry has not answered, so that a restart is no news.
+// implicitParent reads a parent that is only an image.
 func (r *Reconciler) implicitParent(child *v1alpha1.ImageLineage, from v1alpha1.Parent, parent *plan.Parent) {
 	ref, err := reference.ParseTag(string(from.Image))
 	if err != nil {
 		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
 		return
 	}
-	parent.Reference = ref
-	known := knownParent(child, from.Name, ref)
-	digest, identity, accepted := known.Accepted, known.Identity, r.Clock.Now()
-	parent.Observed = known.Observed
-	if o := r.Poller.Latest(ownerOf(child), ref); o != nil && o.Digest != "" {
-		parent.Observed = o.Digest
-		if digest != o.Digest || o.Identity.Kind != "" {
-			digest, identity = o.Digest, &o.Identity
-		}
-	}
-	if digest == "" {
-		return
-	}
-	if known.Accepted == digest && known.FirstSeen != nil {
-		accepted = known.FirstSeen.Time
-	}
-	parent.Current = &plan.ParentCurrent{
-		Digest: digest, Identity: plan.Counting(plan.ChangeOn(child), digest, identities(identity)), Accepted: accepted,
-		Roots: []v1alpha1.Root{{Reference: ref.Name(), Digest: digest, Accepted: metav1.NewMicroTime(accepted)}},
-	}
-}
-
-func identities(of *v1alpha1.Identity) []v1alpha1.Identity {
-	if of == nil {
-		return nil
-	}
-	return []v1alpha1.Identity{*of}
-}
-
-// knownParent is what the status remembers of an implicit parent, while it stands
-// for the same image.
-func knownParent(child *v1alpha1.ImageLineage, name v1alpha1.ParentName, ref reference.Reference) v1alpha1.ParentStatus {
-	for _, known := range child.Status.From {
-		if known.Name == name && known.Reference == ref.Name() {
-			return known
-		}
-	}
-	return v1alpha1.ParentStatus{}
+	plan.ImplicitParent(parent, child, ref, r.Poller.Latest(ownerOf(child), ref), r.Clock.Now())
 }

@@ -48,6 +48,10 @@ func (r *Reconciler) gatherCopy(s *plan.Snapshot) {
 	if err != nil {
 		return
 	}
+	if r.ObserveOnly {
+		s.CopyUnknown = true // the copier would make a copy again that is gone
+		return
+	}
 	// It was found under this tag, whatever is watched by now.
 	from := s.Reference.WithTag(registry.FoundTag(copied.Tag, string(current.Digest)))
 	state := r.Copies.Ensure(ownerOf(l), copyRequest(l, from, current.Digest))

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/workload"
 )
@@ -29,7 +28,7 @@ func Claimants(ctx context.Context, c client.Reader, namespace string, repositor
 			return nil, err
 		}
 		for _, l := range found {
-			if claimant, ok := claimantOf(l); ok {
+			if claimant, ok := plan.ClaimantOf(l); ok {
 				out = append(out, claimant)
 			}
 		}
@@ -37,25 +36,6 @@ func Claimants(ctx context.Context, c client.Reader, namespace string, repositor
 	slices.SortFunc(out, func(a, b plan.Claimant) int { return cmp.Compare(a.Name, b.Name) })
 	// A lineage with a mirror has two repositories.
 	return slices.CompactFunc(out, func(a, b plan.Claimant) bool { return a.Name == b.Name }), nil
-}
-
-func claimantOf(l *v1alpha1.ImageLineage) (plan.Claimant, bool) {
-	ref, err := plan.ReferenceOf(l)
-	if err != nil || !l.DeletionTimestamp.IsZero() {
-		return plan.Claimant{}, false
-	}
-	tags, unusable := plan.TagRuleOf(l)
-	claimant := plan.Claimant{
-		Name: l.Name, Reference: ref, Tags: tags, History: l.Status.History, ChangeOn: plan.ChangeOn(l),
-		Mirror: plan.MirrorOf(l), Mirrors: plan.Mirrors(l), UseMirror: l.Spec.Rollout != nil && l.Spec.Rollout.UseMirror,
-		Acts: l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend && unusable == nil,
-	}
-	if l.Status.Current != nil {
-		current := l.Status.Current.Revision
-		current.Mirror = plan.CopyOf(l, current)
-		claimant.Current = &current
-	}
-	return claimant, true
 }
 
 // Workloads are the workloads of a namespace that mention one of the repositories, with

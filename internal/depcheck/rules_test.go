@@ -13,6 +13,7 @@ const (
 	reference   = module + "/internal/reference"
 	lineage     = module + "/internal/lineage"
 	plan        = module + "/internal/plan"
+	preview     = module + "/internal/preview"
 	status      = module + "/internal/status"
 	registry    = module + "/internal/registry"
 	tekton      = module + "/internal/tekton"
@@ -30,7 +31,7 @@ const (
 )
 
 // pure are the packages that decide: they turn values into values.
-var pure = []string{reference, lineage, plan, status}
+var pure = []string{reference, lineage, plan, preview, status}
 
 // rule forbids imports.
 type rule struct {

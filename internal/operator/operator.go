@@ -139,6 +139,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
 		Clock:    clock,
 
+		ObserveOnly:         o.ObserveOnly,
 		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
 	}, nil
 }

@@ -35,6 +35,9 @@ type Options struct {
 	// PlainHTTPRegistries are the hosts, with their ports, that are spoken to
 	// without TLS. None by default.
 	PlainHTTPRegistries []string
+	// ObserveOnly has the operator say in every status what it would do, and do nothing of
+	// it: no run, no tag, no copy, no workload.
+	ObserveOnly bool
 	// MaxConcurrentBuilds is how many PipelineRuns of all lineages may be live at
 	// once; 0 is any number.
 	MaxConcurrentBuilds int
@@ -63,6 +66,7 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 		o.PlainHTTPRegistries = append(o.PlainHTTPRegistries, hosts...)
 		return err
 	})
+	flags.BoolVar(&o.ObserveOnly, "observe-only", false, "Say in every status what would be done, and do none of it: no build, no tag, no copy, no workload.")
 	flags.IntVar(&o.MaxConcurrentBuilds, "max-concurrent-builds", DefaultMaxConcurrentBuilds, "How many PipelineRuns of all lineages may be live at once; 0 is any number.")
 	flags.StringVar(&o.HooksAddress, "hooks-bind-address", "0", "Address to receive registries' notifications on, such as :8082, where hooks are configured; 0 receives none.")
 	flags.StringVar(&o.HooksCertDir, "hooks-cert-dir", "", "Directory with tls.crt and tls.key for them; without it HTTP is spoken, for an ingress that ends TLS.")

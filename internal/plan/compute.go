@@ -37,11 +37,14 @@ func Compute(s Snapshot) Plan {
 	if !stepped {
 		d.build()
 	}
+	d.observe()
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
+	d.observeRollout()
 	d.lookForRelease()
 	d.lookForMissing()
 	d.prune()
+	d.observeTidying()
 	return d.plan
 }
 

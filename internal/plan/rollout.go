@@ -281,6 +281,9 @@ type Count struct {
 	// Trouble names a workload on its way whose pods do not come up; empty where none
 	// is.
 	Trouble string
+	// WouldMove names the workloads that would be moved, where the operator only observes;
+	// empty otherwise.
+	WouldMove string
 	// Notes say what to know about single workloads: of those that failed first, then
 	// of those that are refused, and those that are in trouble on their way.
 	Notes []string

@@ -69,6 +69,9 @@ type Snapshot struct {
 	// because the clock was moved back or belongs to another node now: it is when
 	// that was noticed. What happened since is later than all that the status tells.
 	ClockBehind time.Time
+	// ObserveOnly is true where nothing outside of the status may be done, and what would
+	// be done is said.
+	ObserveOnly bool
 }
 
 // Watched is the tag that the observation is of.

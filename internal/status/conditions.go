@@ -29,7 +29,7 @@ func setConditions(status *v1alpha1.ImageLineageStatus, s plan.Snapshot, p plan.
 	}
 	setResolved(status, p, set)
 	set(v1alpha1.ConditionUpToDate, p.Lineage.UpToDate, p.Lineage.Reason, p.Lineage.Message)
-	rolledOut := rolledOutOf(s.Lineage, p.Rollout)
+	rolledOut := rolledOutOf(s.Lineage, s.ObserveOnly, p.Rollout)
 	set(v1alpha1.ConditionRolledOut, rolledOut.truth, rolledOut.reason, rolledOut.message)
 
 	switch {
@@ -131,8 +131,8 @@ type rolledOut struct {
 	busy, failed    bool
 }
 
-func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
-	acts := l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend
+func rolledOutOf(l *v1alpha1.ImageLineage, observeOnly bool, c plan.Count) rolledOut {
+	acts := !observeOnly && moves(l)
 	of := fmt.Sprintf("%d of %d workloads", c.Current, c.Total)
 	note, trouble := "", ""
 	if len(c.Notes) > 0 {
@@ -146,6 +146,8 @@ func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 		return rolledOut{truth: plan.True, reason: v1alpha1.ReasonNoWorkloads, message: "nothing in the namespace runs the image"}
 	case c.Failed > 0:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonRolloutFailed, message: of + " run the current image" + note, failed: acts}
+	case c.WouldMove != "":
+		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonHeldObserveOnly, message: of + " run the current image; the operator only observes (--observe-only): it would move " + c.WouldMove}
 	case c.Drifted > 0 && !acts:
 		return rolledOut{truth: plan.False, reason: v1alpha1.ReasonNotRolledOut, message: of + " run the current image; spec.rollout does not ask to move the others"}
 	case c.Refused != "":
@@ -161,4 +163,9 @@ func rolledOutOf(l *v1alpha1.ImageLineage, c plan.Count) rolledOut {
 	default:
 		return rolledOut{truth: plan.True, reason: v1alpha1.ReasonRolledOut, message: of + " run the current image"}
 	}
+}
+
+// moves is true for a lineage that asks for its workloads to be moved.
+func moves(l *v1alpha1.ImageLineage) bool {
+	return l.Spec.Rollout != nil && l.Spec.Rollout.Mode == v1alpha1.RolloutPatch && !l.Spec.Suspend
 }

@@ -91,6 +91,28 @@ func TestConditions(t *testing.T) {
 			},
 			wantReady: "True HeldSuspended", wantUpToDate: "False", wantRolledOut: "False NotRolledOut",
 		},
+		"a build is due, and the operator only observes": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.ObserveOnly = true
+				p.Hold = &plan.Hold{Reason: v1alpha1.ReasonHeldObserveOnly}
+				p.Lineage = plan.Standing{UpToDate: plan.False, Reason: v1alpha1.ReasonParentChanged}
+			},
+			wantReady: "True HeldObserveOnly", wantUpToDate: "False", wantRolledOut: "True NoWorkloads",
+		},
+		"a workload is due, and the operator only observes": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.ObserveOnly = true
+				p.Rollout = plan.Count{Total: 2, Current: 1, Drifted: 1, WouldMove: "deployment/web"}
+			},
+			wantReady: "True HeldObserveOnly", wantUpToDate: "True", wantRolledOut: "False HeldObserveOnly",
+		},
+		"a workload fails that somebody else moved, and the operator only observes": {
+			edit: func(s *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
+				s.ObserveOnly = true
+				p.Rollout = plan.Count{Total: 2, Current: 1, Failed: 1}
+			},
+			wantReady: "True RolloutFailed", wantUpToDate: "True", wantRolledOut: "False RolloutFailed",
+		},
 		"the tag rolled back by a person": {
 			edit: func(_ *plan.Snapshot, p *plan.Plan, _ *plan.Outcome) {
 				p.Hold = &plan.Hold{Reason: v1alpha1.ReasonHeldByUser}
