@@ -139,7 +139,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Runs:     tekton.NewRuns(mgr.GetClient(), clock.Now),
 		Clock:    clock,
 
-		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
+		MaxConcurrentBuilds: o.MaxConcurrentBuilds, SettleTimeout: o.SettleTimeout,
 	}, nil
 }
 
