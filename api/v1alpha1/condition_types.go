@@ -52,6 +52,10 @@ const (
 	// ReasonPeriodic: the image is as old as spec.build.rebuildEvery allows.
 	ReasonPeriodic = "Periodic"
 
+	// ReasonSettleTimeout: a build did not wait longer for ancestors on which nothing got
+	// on (beside the reason of the build).
+	ReasonSettleTimeout = "SettleTimeout"
+
 	// ReasonQueued: a build is due, and as many as are allowed at once are running.
 	ReasonQueued = "Queued"
 	// ReasonRunNotCreated: the cluster does not let the run be created now; it is

@@ -326,7 +326,7 @@ func (p *simPoller) begin(onlyAsked bool) bool {
 	slices.Sort(wanted)
 	name := wanted[p.sim.rng.Intn(len(wanted))]
 	digest := v1alpha1.Digest(p.sim.tags[name])
-	p.flying[name] = plan.Observation{Digest: digest, Absent: digest == "", Started: p.sim.Now(), Repeats: 1}
+	p.flying[name] = plan.Observation{Digest: digest, Absent: digest == "", Started: p.sim.Now(), Repeats: 1, Base: p.sim.annotated[string(digest)]}
 	delete(p.asked, name)
 	return true
 }

@@ -4,6 +4,7 @@
 package imagelineage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -72,6 +74,12 @@ type sim struct {
 	tags map[string]string
 	// layers are those of an image, by its digest.
 	layers map[string]string
+	// annotated tells what images say of their base, by their digest.
+	annotated map[string]plan.BaseAnnotation
+	// reason is what Tekton says of the end of runs.
+	reason string
+	// alike are the lineages whose image is the same whatever it is made of.
+	alike map[string]bool
 	// packages counts what was mended of that which is installed into images, and cached
 	// is what it was when something was first built.
 	packages int
@@ -94,6 +102,7 @@ func newSimOf(t *testing.T, seed int64, builds int, fleet []simLineage) *sim {
 		fleet: fleet, builds: builds,
 		t: t, rng: rand.New(rand.NewSource(seed)), now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC),
 		scheme: runtime.NewScheme(), tags: map[string]string{}, book: newBook(),
+		annotated: map[string]plan.BaseAnnotation{}, alike: map[string]bool{},
 		layers: map[string]string{}, cached: map[string]int{},
 	}
 	utilruntime.Must(clientgoscheme.AddToScheme(s.scheme))
@@ -301,6 +310,9 @@ func (s *sim) liveRuns() []*pipelinev1.PipelineRun {
 // what is to be had now, and another date.
 func (s *sim) image(run *pipelinev1.PipelineRun, params map[string]string) string {
 	madeOf, date := run.Labels[v1alpha1.LineageLabel]+params["VERSION"]+params["BASE"], ""
+	if s.alike[run.Labels[v1alpha1.LineageLabel]] {
+		madeOf = run.Labels[v1alpha1.LineageLabel]
+	}
 	if _, known := s.cached[madeOf]; !known || params["NO_CACHE"] == "true" {
 		s.cached[madeOf] = s.packages
 	}
@@ -320,14 +332,20 @@ func (s *sim) endRun(mayFail bool) bool {
 		return false
 	}
 	run := live[s.rng.Intn(len(live))]
+	fails := mayFail && s.rng.Intn(4) == 0
+	s.finish(run, fails, !fails || s.rng.Intn(2) == 0)
+	return true
+}
+
+// finish ends a run.
+func (s *sim) finish(run *pipelinev1.PipelineRun, fails, pushes bool) {
 	before := run.DeepCopy()
 	params := map[string]string{}
 	for _, p := range run.Spec.Params {
 		params[p.Name] = p.Value.StringVal
 	}
 	digest := s.image(run, params)
-	fails := mayFail && s.rng.Intn(4) == 0
-	if !fails || s.rng.Intn(2) == 0 {
+	if pushes {
 		s.tags[params["IMAGE"]] = digest
 	}
 	status := corev1.ConditionTrue
@@ -340,13 +358,12 @@ func (s *sim) endRun(mayFail bool) bool {
 	now := metav1.NewTime(s.Now())
 	run.Status.CompletionTime = &now
 	run.Status.Status = duckv1.Status{Conditions: duckv1.Conditions{{
-		Type: apis.ConditionSucceeded, Status: status, LastTransitionTime: apis.VolatileTime{Inner: now}, Reason: "Ended",
+		Type: apis.ConditionSucceeded, Status: status, LastTransitionTime: apis.VolatileTime{Inner: now}, Reason: cmp.Or(s.reason, "Ended"),
 	}}}
 	if err := s.api.Status().Patch(context.Background(), run, client.MergeFrom(before)); err != nil {
 		s.t.Fatal(err)
 	}
 	s.tell("run %s ends, fails %v", run.Name, fails)
-	return true
 }
 
 func (s *sim) tell(format string, args ...any) {

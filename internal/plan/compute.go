@@ -61,6 +61,8 @@ type decision struct {
 	plan    Plan
 	// live is true while a run exists whose end is not recorded.
 	live bool
+	// unsettled is true where a build does not wait any longer.
+	unsettled bool
 }
 
 // refusedAgain is when what was refused is looked at again: a policy may have been
@@ -270,6 +272,9 @@ func (d *decision) create() {
 		Reasons:   append(reasons(d.plan.Verdicts), urgency(d.subject)...),
 		BuiltFrom: builtFrom(d.Parents),
 		Roots:     roots(d.Parents),
+	}
+	if d.unsettled {
+		b.Reasons = append(b.Reasons, v1alpha1.ReasonSettleTimeout)
 	}
 	if d.Observation.Absent {
 		b.Expected = v1alpha1.ExpectedAbsent

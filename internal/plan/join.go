@@ -80,6 +80,7 @@ func (d *decision) waitedEnough(awaited []Ancestor) bool {
 	for _, a := range awaited {
 		names = append(names, a.Name)
 	}
+	d.unsettled = true
 	d.plan.Verdicts[0].Message += fmt.Sprintf("; built without waiting longer for %s: nothing happened there for %s (--settle-timeout)", strings.Join(names[:min(len(names), namedAwaited)], ", "), d.SettleTimeout)
 	return true
 }
@@ -121,10 +122,14 @@ func Progress(l *v1alpha1.ImageLineage, limit time.Duration, now time.Time) time
 		return last
 	}
 	if run.Started != nil {
-		if InFlight(run) && (limit == 0 || now.Before(run.Started.Add(limit))) {
+		switch end := run.Started.Add(limit); {
+		case !InFlight(run):
+			note(run.Started.Time)
+		case limit == 0 || now.Before(end):
 			return now
+		default:
+			note(end)
 		}
-		note(run.Started.Time)
 	}
 	if run.Ended != nil {
 		note(run.Ended.Time)
@@ -139,7 +144,9 @@ func Itself(s Subject) bool {
 	if run := s.Lineage.Status.Run; InFlight(run) {
 		why = slices.Concat(why, run.Reasons)
 	}
-	return slices.ContainsFunc(why, func(reason string) bool { return reason != v1alpha1.ReasonParentChanged })
+	return slices.ContainsFunc(why, func(reason string) bool {
+		return reason != v1alpha1.ReasonParentChanged && reason != v1alpha1.ReasonSettleTimeout
+	})
 }
 
 // Barred is true where nothing comes down through a lineage, whatever its parents do,

@@ -115,9 +115,11 @@ func Refreshing(s Subject) bool {
 	})
 }
 
-// onlyPeriodic is true where time alone is the reason of a build.
+// onlyPeriodic is true where time alone is the reason of a build, whether it has waited
+// for its ancestors or not.
 func onlyPeriodic(reasons []string) bool {
-	return slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic})
+	return slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic}) ||
+		slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic, v1alpha1.ReasonSettleTimeout})
 }
 
 // awaitPeriod has the lineage looked at when it is due, or when the ancestor is that is

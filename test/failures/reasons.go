@@ -94,6 +94,8 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRequested, on(Detail), "reason of a build: a person asked for it. The request stands until its build has succeeded", ""},
 	{v1alpha1.ReasonPeriodic, on(Detail), "reason of a build: the image is as old as `build.rebuildEvery` allows. It makes what a cache would keep anew; the same layers again are not published", ""},
 
+	{v1alpha1.ReasonSettleTimeout, on(Detail), "second reason of a build: it began without waiting longer for ancestors that come first, since nothing had happened there for `--settle-timeout`; the Event `BuildStarted` names them. It is built once more when they are done", "look at who is named: a run that Tekton does not end, or a queue that does not move"},
+
 	{v1alpha1.ReasonAdopted, on(Reconciling, Event), "a release that somebody else pushed was taken on", ""},
 	{v1alpha1.ReasonFollowed, on(Reconciling, Event), "a followed tag moved", ""},
 	{v1alpha1.ReasonBuildStarted, on(Event), "a run was created", ""},
