@@ -42,6 +42,10 @@ var (
 // order in which watches and registries tell of things is that of a seed, and makes no
 // difference.
 func TestJoin(t *testing.T) {
+	seeds := 5
+	if testing.Short() {
+		seeds = 2
+	}
 	stories := map[string]struct {
 		fleet []simLineage
 		tell  func(*teller)
@@ -62,7 +66,7 @@ func TestJoin(t *testing.T) {
 		"requested_above":      {simChain, requestedAbove},
 	}
 	for name, story := range stories {
-		for seed := range int64(5) {
+		for seed := range int64(seeds) {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				t.Parallel()
 				s := newSimOf(t, seed, len(story.fleet), story.fleet)
@@ -259,7 +263,7 @@ func movesTwice(s *teller) {
 // movesEveryMinute: builds take longer than the base needs to move, and nobody starves.
 func movesEveryMinute(s *teller) {
 	const takes = 3
-	began, minutes := map[string]int{}, 24
+	began, minutes := map[string]int{}, 15
 	for minute := range minutes {
 		s.pass(time.Minute)
 		s.move()
