@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,8 @@ func TestJoin(t *testing.T) {
 		"failing_arm":          {simDiamond, failingArm},
 		"invalid_arm":          {simDiamond, invalidArm},
 		"suspended_arm":        {simDiamond, suspendedArm},
+		"held_arm":             {[]simLineage{{"base", nil}, {"top", []string{"base"}}, {"right", []string{"top"}}, {"left", []string{"base"}}, {"app", []string{"left", "right"}}}, heldArm},
+		"moves_beside_an_arm":  {[]simLineage{{"base", nil}, {"left", []string{"base"}}, {"right", []string{"base"}}, {"foot", []string{"left", "right"}}, {"app", []string{"foot"}}}, movesBesideAnArm},
 		"moves_twice":          {simChain, movesTwice},
 		"moves_every_minute":   {simDiamond, movesEveryMinute},
 		"settle_timeout":       {simDiamond, settleTimeout},
@@ -103,8 +106,8 @@ func (s *teller) then(what string, args ...any) {
 		if len(l.Status.WaitingFor) > 0 {
 			line += ", waits for " + strings.ReplaceAll(strings.Join(l.Status.WaitingFor, " "), simNamespace+"/", "")
 		}
-		for _, goal := range l.Status.Goal {
-			line += ", wants base " + s.moves[string(goal.Digest)]
+		if len(l.Status.Goal) > 0 { // these fleets have one root
+			line += ", wants base " + s.moves[string(l.Status.Goal[0].Digest)]
 		}
 		if l.Status.OutdatedSince != nil {
 			line += fmt.Sprintf(", behind for %s", s.now.Sub(l.Status.OutdatedSince.Time).Round(time.Minute))
@@ -133,7 +136,7 @@ func upToDateOf(l *v1alpha1.ImageLineage) string {
 // move pushes another base, and has the registry asked.
 func (s *teller) move() string {
 	digest := s.push("base")
-	number := fmt.Sprint(len(s.moves) + 1)
+	number := strconv.Itoa(len(s.moves) + 1)
 	s.moves[digest] = number
 	s.processes[0].poller.asked[simImage("base")] = true
 	return number
@@ -252,6 +255,37 @@ func suspendedArm(s *teller) {
 	s.end("right", "app")
 }
 
+// heldArm: nobody waits for what comes to a person before it comes to them.
+func heldArm(s *teller) {
+	s.edited("right", "needs approval", func(l *v1alpha1.ImageLineage) { l.Spec.Build.Approval = v1alpha1.ApprovalRequired })
+	s.moved()
+	s.end("left")
+	s.end("top", "app")
+	_, after, _ := strings.Cut(messageOf(s.read("right")), v1alpha1.ApproveAnnotation+"=")
+	key, _, _ := strings.Cut(after, " ")
+	s.edited("right", "approved", func(l *v1alpha1.ImageLineage) {
+		l.Annotations = map[string]string{v1alpha1.ApproveAnnotation: key}
+	})
+	s.end("right", "app")
+}
+
+// messageOf is the message of Ready.
+func messageOf(l *v1alpha1.ImageLineage) string {
+	for _, c := range l.Status.Conditions {
+		if c.Type == v1alpha1.ConditionReady {
+			return c.Message
+		}
+	}
+	return ""
+}
+
+// movesBesideAnArm: what joins an arm that is held tells of its old base for as long as
+// it is, and who is below that does not starve either.
+func movesBesideAnArm(s *teller) {
+	s.edit("right", func(l *v1alpha1.ImageLineage) { l.Spec.Suspend = true }, "suspended")
+	movesEveryMinute(s)
+}
+
 // movesTwice: what was waited for is built, and what came meanwhile is one more build.
 func movesTwice(s *teller) {
 	s.moved()
@@ -309,7 +343,7 @@ func settleTimeout(s *teller) {
 	s.later(59 * time.Minute)
 	s.later(30 * time.Minute)
 	s.later(2 * time.Minute)
-	s.lines = append(s.lines, fmt.Sprintf("app is built because of %s", strings.Join(s.read("app").Status.Run.Reasons, ", ")))
+	s.lines = append(s.lines, "app is built because of "+strings.Join(s.read("app").Status.Run.Reasons, ", "))
 	s.end("app", "right", "app")
 }
 

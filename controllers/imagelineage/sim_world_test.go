@@ -172,10 +172,11 @@ func simParent(i int, parent string) v1alpha1.Parent {
 
 // simTemplate tells a pipeline what to make, and what of.
 func simTemplate(version string, from ...string) string {
-	base := "$(lineage.from.base.reference)"
+	references := []string{"$(lineage.from.base.reference)"}
 	for i := 1; i < len(from); i++ {
-		base += fmt.Sprintf("+$(lineage.from.builder%d.reference)", i)
+		references = append(references, fmt.Sprintf("$(lineage.from.builder%d.reference)", i))
 	}
+	base := strings.Join(references, "+")
 	return `{"pipelineRef": {"name": "build"}, "params": [{"name": "VERSION", "value": "` + version + `"},
 		{"name": "BASE", "value": "` + base + `"}, {"name": "IMAGE", "value": "$(lineage.output)"},
 		{"name": "NO_CACHE", "value": "$(lineage.noCache)"}]}`
