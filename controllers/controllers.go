@@ -7,6 +7,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -39,6 +40,9 @@ type Parts struct {
 	ObserveOnly bool
 	// MaxConcurrentBuilds is how many runs may be live at once; 0 is any number.
 	MaxConcurrentBuilds int
+	// SettleTimeout is how long a build waits for ancestors on which nothing gets on; 0 is
+	// without end.
+	SettleTimeout time.Duration
 }
 
 // Setup adds every controller to the manager.
@@ -54,7 +58,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, parts Parts) error {
 		Fleet: &fleet.Fleet{}, Client: parts.Client, Live: mgr.GetAPIReader(), ObserveOnly: parts.ObserveOnly,
 		Poller: parts.Poller, Registry: parts.Registry, Copies: parts.Copies, Runs: parts.Runs,
 		Events: mgr.GetEventRecorder("imagelineage"), Clock: parts.Clock,
-		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds,
+		Refusals: refusals, MaxConcurrentBuilds: parts.MaxConcurrentBuilds, SettleTimeout: parts.SettleTimeout,
 	}
 	if err := lineages.SetupWithManager(mgr, parts.News...); err != nil {
 		return err

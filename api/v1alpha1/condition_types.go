@@ -52,6 +52,10 @@ const (
 	// ReasonPeriodic: the image is as old as spec.build.rebuildEvery allows.
 	ReasonPeriodic = "Periodic"
 
+	// ReasonSettleTimeout: a build did not wait longer for ancestors on which nothing got
+	// on (beside the reason of the build).
+	ReasonSettleTimeout = "SettleTimeout"
+
 	// ReasonQueued: a build is due, and as many as are allowed at once are running.
 	ReasonQueued = "Queued"
 	// ReasonRunNotCreated: the cluster does not let the run be created now; it is
@@ -72,6 +76,9 @@ const (
 	// ReasonOutdatedUpstream: a tracked image is behind its parents; whoever
 	// builds it has to.
 	ReasonOutdatedUpstream = "OutdatedUpstream"
+	// ReasonPatchSuperseded: a release that somebody else pushed took the place of a
+	// build on a newer parent, and is itself built on the older one.
+	ReasonPatchSuperseded = "PatchSuperseded"
 	// ReasonBuiltFromUnknown: it cannot be proven what current was built from.
 	ReasonBuiltFromUnknown = "BuiltFromUnknown"
 	// ReasonNotRolledOut: workloads drift, and rollout does not ask to move them.
@@ -131,6 +138,8 @@ const (
 	ReasonSourceUnknown = "SourceUnknown"
 	// ReasonBuildFailed: the run failed.
 	ReasonBuildFailed = "BuildFailed"
+	// ReasonBuildInvalid: Tekton cannot carry out the run as it is written.
+	ReasonBuildInvalid = "BuildInvalid"
 	// ReasonBuildCancelled: a person stopped the run.
 	ReasonBuildCancelled = "BuildCancelled"
 	// ReasonOutputRefused: the run succeeded, and what it pushed is not what it

@@ -67,6 +67,16 @@ type ImageLineageStatus struct {
 	// +optional
 	OutdatedSince *metav1.Time `json:"outdatedSince,omitempty"`
 
+	// goal is what this lineage waits for: the roots of its ancestry as they were when
+	// it fell behind. It is built when its parents contain these or newer ones. What a
+	// root shows later lengthens no wait. It is empty while nothing is waited for, and
+	// while a run is in flight.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=reference
+	Goal []Root `json:"goal,omitempty"`
+
 	// waitingFor names the ancestors that have to settle before this lineage is
 	// built, as namespace/name.
 	//
@@ -74,6 +84,11 @@ type ImageLineageStatus struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	WaitingFor []string `json:"waitingFor,omitempty"`
+
+	// waitingSince is when waitingFor last began to name anybody.
+	//
+	// +optional
+	WaitingSince *metav1.Time `json:"waitingSince,omitempty"`
 
 	// run is the newest PipelineRun: in flight while it has no outcome.
 	//
@@ -205,7 +220,7 @@ type ParentStatus struct {
 
 // RunOutcome says how a run ended for the lineage.
 //
-// +kubebuilder:validation:Enum=Published;Confirmed;Superseded;Failed;Cancelled;Refused;Lost;Discarded
+// +kubebuilder:validation:Enum=Published;Confirmed;Superseded;Failed;Invalid;Cancelled;Refused;Lost;Discarded
 type RunOutcome string
 
 // The outcomes of a run.
@@ -219,6 +234,9 @@ const (
 	RunSuperseded RunOutcome = "Superseded"
 	// RunFailed is a run that Tekton reports as failed.
 	RunFailed RunOutcome = "Failed"
+	// RunInvalid is a run that Tekton could not carry out as it is written, such as one
+	// whose Task does not exist: it is not tried again by itself.
+	RunInvalid RunOutcome = "Invalid"
 	// RunCancelled is a run that a person stopped: it is not tried again by itself.
 	RunCancelled RunOutcome = "Cancelled"
 	// RunRefused is a run that succeeded, and whose output was not what it said.

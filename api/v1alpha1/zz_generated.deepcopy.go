@@ -360,10 +360,21 @@ func (in *ImageLineageStatus) DeepCopyInto(out *ImageLineageStatus) {
 		in, out := &in.OutdatedSince, &out.OutdatedSince
 		*out = (*in).DeepCopy()
 	}
+	if in.Goal != nil {
+		in, out := &in.Goal, &out.Goal
+		*out = make([]Root, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
 	if in.WaitingFor != nil {
 		in, out := &in.WaitingFor, &out.WaitingFor
 		*out = make([]string, len(*in))
 		copy(*out, *in)
+	}
+	if in.WaitingSince != nil {
+		in, out := &in.WaitingSince, &out.WaitingSince
+		*out = (*in).DeepCopy()
 	}
 	if in.Run != nil {
 		in, out := &in.Run, &out.Run

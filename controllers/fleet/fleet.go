@@ -76,6 +76,13 @@ func (f *Fleet) Dependents(of lineage.Key) []*v1alpha1.ImageLineage {
 	return f.those(f.graph.Dependents(of))
 }
 
+// Descendants are all lineages that are built on one, at any depth.
+func (f *Fleet) Descendants(of lineage.Key) []*v1alpha1.ImageLineage {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.those(f.graph.Descendants(of))
+}
+
 // HasChild is true where another lineage names one, or its image, as a parent.
 func (f *Fleet) HasChild(of lineage.Key) bool {
 	f.mu.RLock()

@@ -9,6 +9,7 @@ package imagelineage
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,6 +53,9 @@ type Reconciler struct {
 	// MaxConcurrentBuilds is how many runs of all lineages may be live at once; 0 is
 	// any number.
 	MaxConcurrentBuilds int
+	// SettleTimeout is how long a build waits for ancestors on which nothing gets on; 0 is
+	// without end.
+	SettleTimeout time.Duration
 
 	// runsListed is true once the cache has listed the runs; nil where there is nothing to
 	// wait for.

@@ -35,19 +35,21 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 	if way := graph.Cycle(own); way != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", path(way))}
 	}
-	ancestors := map[lineage.Key]member{}
+	all := ancestry{graph: graph, lineages: lineages, ancestors: map[lineage.Key]member{}}
 	for key, ancestor := range lineages {
 		if key == own {
 			continue
 		}
-		if ancestors[key], err = r.judge(ctx, ancestor, s.Now); err != nil {
+		m, err := r.judge(ctx, ancestor, s.Now)
+		if err != nil {
 			return err
 		}
+		all.place(key, m.parents)
+		all.ancestors[key] = m
 	}
-	for _, key := range graph.Unsettled(own, func(of lineage.Key) lineage.Motion { return ancestors[of].motion }) {
-		s.WaitingFor = append(s.WaitingFor, ancestors[key].Ancestor)
-	}
-	s.AncestorDue = firstDue(graph, ancestors)
+	all.gatherJoin(s)
+	s.SettleTimeout = r.SettleTimeout
+	s.AncestorDue = firstDue(graph, all.ancestors)
 	if taken := r.taken(s.Lineage); taken != nil {
 		s.Problem = taken
 	}
@@ -68,6 +70,8 @@ type member struct {
 
 	// motion is what can be expected of it.
 	motion lineage.Motion
+	// parents of it, where something may come down through it.
+	parents []plan.Parent
 	// due is when it is built anew because of the time; zero where it is not, or where
 	// something else goes on.
 	due time.Time
@@ -113,8 +117,11 @@ func (r *Reconciler) judge(ctx context.Context, l *v1alpha1.ImageLineage, now ti
 	}
 	refused := r.memory.isRefused(ownerOf(l))
 	subject := plan.Subject{Lineage: l, Parents: parents, Template: template, Now: now}
-	m.due, m.Refreshed = plan.Due(subject, refused), plan.Refreshing(subject)
+	m.parents, m.due = parents, plan.Due(subject, refused)
+	m.Refreshed, m.Itself = plan.Refreshing(subject), plan.Itself(subject)
 	switch {
+	case plan.Barred(subject, refused):
+		// It stays held.
 	case plan.Settled(subject, refused):
 		m.motion = lineage.Still
 	case templateProblem(r.checkTemplate(ctx, l, template)) == nil:

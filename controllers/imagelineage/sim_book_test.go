@@ -135,8 +135,8 @@ func (b *book) countLive(s *sim, run *pipelinev1.PipelineRun, lineage string) {
 	if own > 1 {
 		s.broken("run %s is the second live one of %s", run.Name, lineage)
 	}
-	if live > simBuilds {
-		s.broken("run %s is live as one of %d, and %d are allowed", run.Name, live, simBuilds)
+	if live > s.builds {
+		s.broken("run %s is live as one of %d, and %d are allowed", run.Name, live, s.builds)
 	}
 }
 

@@ -84,16 +84,11 @@ func (s *sim) grow() []string {
 	names := []string{"base", "other", "mid", "web", "api", "alone"}
 	for i := range 6 {
 		name := fmt.Sprintf("n%d", i)
-		l := s.lineage(name, names[s.rng.Intn(len(names))])
+		of := simLineage{name, []string{names[s.rng.Intn(len(names))]}}
 		if second := names[s.rng.Intn(len(names))]; s.rng.Intn(2) == 0 {
-			l.Spec.From[0].As = v1alpha1.ParentBase
-			l.Spec.From = append(l.Spec.From, v1alpha1.Parent{
-				Name: "builder", As: v1alpha1.ParentBuilder, LineageRef: &v1alpha1.LineageReference{Name: v1alpha1.ObjectName(second)},
-			})
-			// Else the image would be the same, and nothing follow from it.
-			l.Spec.Build.PipelineRun.Spec.Raw = []byte(strings.Replace(simTemplate("1"), "$(lineage.from.base.reference)", "$(lineage.from.base.reference) $(lineage.from.builder.reference)", 1))
+			of.from = append(of.from, second)
 		}
-		s.mustCreate(l)
+		s.mustCreate(s.lineage(of))
 		names = append(names, name)
 	}
 	return names

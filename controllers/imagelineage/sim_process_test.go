@@ -64,9 +64,9 @@ func newProcess(s *sim) *process {
 		Fleet: &fleet.Fleet{}, Client: laggingClient{Client: writes, view: p.view}, Live: s.api,
 		Poller: p.poller, Registry: simRegistry{process: p}, Runs: simRuns{tekton.NewRuns(s.api, s.Now), p},
 		Events: events.NewFakeRecorder(10_000), Clock: s,
-		Refusals: &index.Refusals{},
+		Refusals: &index.Refusals{}, SettleTimeout: plan.DefaultSettleTimeout,
 	}
-	p.reconciler.builds.limit = simBuilds
+	p.reconciler.builds.limit = s.builds
 	_ = p.reconciler.builds.Start(context.Background(), p.queue)
 	// A cache begins with a list, which shows everything.
 	for _, c := range s.everything() {
@@ -142,13 +142,15 @@ func (p *process) reconcile() bool {
 	name := names[p.sim.rng.Intn(len(names))]
 	delete(p.queue.pending, name)
 	delete(p.timers, name)
-	parent := types.NamespacedName{Namespace: name.Namespace, Name: simProduced[name.Name]}
-	l, above := p.reconciler.Fleet.Get(name), p.reconciler.Fleet.Get(parent)
-	was, wasAbove := l.DeepCopy(), above.DeepCopy()
+	_, held := p.reconciler.Fleet.Ancestry(name)
+	was := map[types.NamespacedName]*v1alpha1.ImageLineage{}
+	for key, l := range held {
+		was[key] = l.DeepCopy()
+	}
 	result, err := p.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: name})
 	p.sim.reconciles++
-	if !equality.Semantic.DeepEqual(was, l) || !equality.Semantic.DeepEqual(wasAbove, above) {
-		p.sim.broken("what the fleet holds of %s or its parent was modified", name)
+	if !equality.Semantic.DeepEqual(was, held) {
+		p.sim.broken("what the fleet holds of %s or its ancestors was modified", name)
 	}
 	switch {
 	case p.dead:
@@ -324,7 +326,7 @@ func (p *simPoller) begin(onlyAsked bool) bool {
 	slices.Sort(wanted)
 	name := wanted[p.sim.rng.Intn(len(wanted))]
 	digest := v1alpha1.Digest(p.sim.tags[name])
-	p.flying[name] = plan.Observation{Digest: digest, Absent: digest == "", Started: p.sim.Now(), Repeats: 1}
+	p.flying[name] = plan.Observation{Digest: digest, Absent: digest == "", Started: p.sim.Now(), Repeats: 1, Base: p.sim.annotated[string(digest)]}
 	delete(p.asked, name)
 	return true
 }

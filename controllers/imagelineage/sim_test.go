@@ -45,7 +45,7 @@ func TestWhateverTheOrder(t *testing.T) {
 			t.Parallel()
 			s := newSim(t, seed)
 			if seed%2 == 1 {
-				for _, name := range []string{"mid", "web", "api", "alone"} {
+				for _, name := range s.produced() {
 					s.builtAnew(name)
 				}
 			}
@@ -81,7 +81,7 @@ func (s *sim) step() {
 
 // trouble is what people and machines do to us.
 func (s *sim) trouble(p *process) {
-	names := []string{"mid", "web", "api", "alone"}
+	names := s.produced()
 	name := names[s.rng.Intn(len(names))]
 	switch s.rng.Intn(12) {
 	case 0, 1:
@@ -199,7 +199,7 @@ func (s *sim) deleteRun() {
 // rest lets everything come to its end: whatever is asked is answered, and whatever is
 // written is seen. A process that should die does, and another takes over.
 func (s *sim) rest() {
-	for _, name := range []string{"mid", "web", "api", "alone"} {
+	for _, name := range s.produced() {
 		l := s.read(name)
 		if l.Spec.Suspend {
 			s.edit(name, func(l *v1alpha1.ImageLineage) { l.Spec.Suspend = false }, "suspend ended")
@@ -249,7 +249,8 @@ var restful = []string{
 
 func (s *sim) checkRest() {
 	s.t.Helper()
-	for _, name := range []string{"base", "other", "mid", "web", "api", "alone"} {
+	for _, of := range s.fleet {
+		name := of.name
 		l := s.read(name)
 		if !slices.Contains(restful, reasonOf(l)) {
 			s.broken("%s comes to rest as %s: %+v", name, reasonOf(l), l.Status.Conditions)
@@ -257,11 +258,8 @@ func (s *sim) checkRest() {
 		if l.Status.Current == nil || string(l.Status.Current.Digest) != s.tags[simImage(name)] {
 			s.broken("%s is %v, and its tag shows %s", name, l.Status.Current, s.tags[simImage(name)])
 		}
-		parent := simProduced[name]
-		if reasonOf(l) == v1alpha1.ReasonUpToDate && parent != "" {
-			if built, want := l.Status.Current.BuiltFrom, s.read(parent).Status.Current.Digest; len(built) != 1 || built[0].Digest != want {
-				s.broken("%s says that it is up to date, is built from %+v, and its parent is %s", name, built, want)
-			}
+		if reasonOf(l) == v1alpha1.ReasonUpToDate {
+			s.checkBuiltFrom(of, l)
 		}
 	}
 	runs := &pipelinev1.PipelineRunList{}
@@ -275,6 +273,17 @@ func (s *sim) checkRest() {
 	for name, n := range perLineage {
 		if n > 5 {
 			s.broken("%s keeps %d runs, want 5 at most", name, n)
+		}
+	}
+}
+
+// checkBuiltFrom holds what a lineage is built from against its parents.
+func (s *sim) checkBuiltFrom(of simLineage, l *v1alpha1.ImageLineage) {
+	s.t.Helper()
+	built := l.Status.Current.BuiltFrom
+	for i, parent := range of.from {
+		if want := s.read(parent).Status.Current.Digest; len(built) != len(of.from) || built[i].Digest != want {
+			s.broken("%s says that it is up to date, is built from %+v, and its parent %s is %s", of.name, built, parent, want)
 		}
 	}
 }

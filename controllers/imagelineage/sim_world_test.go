@@ -4,6 +4,7 @@
 package imagelineage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -38,12 +40,22 @@ const (
 	simBuilds = 1
 )
 
-// produced are the lineages that are built in the simulation, and followed those
-// that they stand on. other and its application have nothing to do with the rest.
-var (
-	simFollowed = []string{"base", "other"}
-	simProduced = map[string]string{"mid": "base", "web": "mid", "api": "mid", "alone": "other"}
-)
+// simLineage is a lineage of the simulation: followed, or built from others.
+type simLineage struct {
+	name string
+	from []string
+}
+
+// simFleet is the fleet of most stories. other and its application have nothing to do
+// with the rest.
+var simFleet = []simLineage{
+	{"base", nil},
+	{"other", nil},
+	{"mid", []string{"base"}},
+	{"web", []string{"mid"}},
+	{"api", []string{"mid"}},
+	{"alone", []string{"other"}},
+}
 
 // sim is a world that moves by the choices of a seed: one step at a time, and never
 // by itself. The same seed tells the same story.
@@ -53,12 +65,21 @@ type sim struct {
 	now    time.Time
 	scheme *runtime.Scheme
 	api    client.WithWatch
+	// fleet is what there is, parents first, and builds the budget.
+	fleet  []simLineage
+	builds int
 	// processes are the operators: one, or two for a while.
 	processes []*process
 	// tags are the registry.
 	tags map[string]string
 	// layers are those of an image, by its digest.
 	layers map[string]string
+	// annotated tells what images say of their base, by their digest.
+	annotated map[string]plan.BaseAnnotation
+	// reason is what Tekton says of the end of runs.
+	reason string
+	// alike are the lineages whose image is the same whatever it is made of.
+	alike map[string]bool
 	// packages counts what was mended of that which is installed into images, and cached
 	// is what it was when something was first built.
 	packages int
@@ -72,9 +93,16 @@ type sim struct {
 
 func newSim(t *testing.T, seed int64) *sim {
 	t.Helper()
+	return newSimOf(t, seed, simBuilds, simFleet)
+}
+
+func newSimOf(t *testing.T, seed int64, builds int, fleet []simLineage) *sim {
+	t.Helper()
 	s := &sim{
+		fleet: fleet, builds: builds,
 		t: t, rng: rand.New(rand.NewSource(seed)), now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC),
 		scheme: runtime.NewScheme(), tags: map[string]string{}, book: newBook(),
+		annotated: map[string]plan.BaseAnnotation{}, alike: map[string]bool{},
 		layers: map[string]string{}, cached: map[string]int{},
 	}
 	utilruntime.Must(clientgoscheme.AddToScheme(s.scheme))
@@ -88,12 +116,11 @@ func newSim(t *testing.T, seed int64) *sim {
 	s.api = fake.NewClientBuilder().WithScheme(s.scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.ImageLineage{}, &pipelinev1.PipelineRun{}).
 		WithInterceptorFuncs(s.watchWrites()).Build()
-	for _, name := range simFollowed {
-		s.push(name)
-		s.mustCreate(s.lineage(name, ""))
-	}
-	for _, name := range []string{"mid", "web", "api", "alone"} {
-		s.mustCreate(s.lineage(name, simProduced[name]))
+	for _, l := range fleet {
+		if len(l.from) == 0 {
+			s.push(l.name)
+		}
+		s.mustCreate(s.lineage(l))
 	}
 	s.processes = []*process{newProcess(s)}
 	return s
@@ -110,21 +137,48 @@ func (s *sim) Since(t time.Time) time.Duration { return s.Now().Sub(t) }
 
 func simImage(name string) string { return simRegistryHost + name + ":1" }
 
-func (s *sim) lineage(name, parent string) *v1alpha1.ImageLineage {
+// produced are the names of the lineages that are built.
+func (s *sim) produced() []string {
+	var names []string
+	for _, l := range s.fleet {
+		if len(l.from) > 0 {
+			names = append(names, l.name)
+		}
+	}
+	return names
+}
+
+func (s *sim) lineage(of simLineage) *v1alpha1.ImageLineage {
+	name := of.name
 	l := &v1alpha1.ImageLineage{
 		ObjectMeta: metav1.ObjectMeta{Namespace: simNamespace, Name: name, UID: types.UID("uid-" + name), Generation: 1},
 		Spec:       v1alpha1.ImageLineageSpec{Image: v1alpha1.ImageReference(simImage(name))},
 	}
-	if parent != "" {
-		l.Spec.From = []v1alpha1.Parent{{Name: "base", LineageRef: &v1alpha1.LineageReference{Name: v1alpha1.ObjectName(parent)}}}
-		l.Spec.Build = &v1alpha1.Build{PipelineRun: v1alpha1.PipelineRunTemplate{Spec: runtime.RawExtension{Raw: []byte(simTemplate("1"))}}}
+	for i, parent := range of.from {
+		l.Spec.From = append(l.Spec.From, simParent(i, parent))
+		l.Spec.Build = &v1alpha1.Build{PipelineRun: v1alpha1.PipelineRunTemplate{Spec: runtime.RawExtension{Raw: []byte(simTemplate("1", of.from...))}}}
 	}
 	return l
 }
 
-func simTemplate(version string) string {
+// simParent is an entry of spec.from: the base, or a builder.
+func simParent(i int, parent string) v1alpha1.Parent {
+	p := v1alpha1.Parent{Name: "base", As: v1alpha1.ParentBase, LineageRef: &v1alpha1.LineageReference{Name: v1alpha1.ObjectName(parent)}}
+	if i > 0 {
+		p.Name, p.As = v1alpha1.ParentName(fmt.Sprintf("builder%d", i)), v1alpha1.ParentBuilder
+	}
+	return p
+}
+
+// simTemplate tells a pipeline what to make, and what of.
+func simTemplate(version string, from ...string) string {
+	references := []string{"$(lineage.from.base.reference)"}
+	for i := 1; i < len(from); i++ {
+		references = append(references, fmt.Sprintf("$(lineage.from.builder%d.reference)", i))
+	}
+	base := strings.Join(references, "+")
 	return `{"pipelineRef": {"name": "build"}, "params": [{"name": "VERSION", "value": "` + version + `"},
-		{"name": "BASE", "value": "$(lineage.from.base.reference)"}, {"name": "IMAGE", "value": "$(lineage.output)"},
+		{"name": "BASE", "value": "` + base + `"}, {"name": "IMAGE", "value": "$(lineage.output)"},
 		{"name": "NO_CACHE", "value": "$(lineage.noCache)"}]}`
 }
 
@@ -257,6 +311,9 @@ func (s *sim) liveRuns() []*pipelinev1.PipelineRun {
 // what is to be had now, and another date.
 func (s *sim) image(run *pipelinev1.PipelineRun, params map[string]string) string {
 	madeOf, date := run.Labels[v1alpha1.LineageLabel]+params["VERSION"]+params["BASE"], ""
+	if s.alike[run.Labels[v1alpha1.LineageLabel]] {
+		madeOf = run.Labels[v1alpha1.LineageLabel]
+	}
 	if _, known := s.cached[madeOf]; !known || params["NO_CACHE"] == "true" {
 		s.cached[madeOf] = s.packages
 	}
@@ -276,14 +333,20 @@ func (s *sim) endRun(mayFail bool) bool {
 		return false
 	}
 	run := live[s.rng.Intn(len(live))]
+	fails := mayFail && s.rng.Intn(4) == 0
+	s.finish(run, fails, !fails || s.rng.Intn(2) == 0)
+	return true
+}
+
+// finish ends a run.
+func (s *sim) finish(run *pipelinev1.PipelineRun, fails, pushes bool) {
 	before := run.DeepCopy()
 	params := map[string]string{}
 	for _, p := range run.Spec.Params {
 		params[p.Name] = p.Value.StringVal
 	}
 	digest := s.image(run, params)
-	fails := mayFail && s.rng.Intn(4) == 0
-	if !fails || s.rng.Intn(2) == 0 {
+	if pushes {
 		s.tags[params["IMAGE"]] = digest
 	}
 	status := corev1.ConditionTrue
@@ -296,13 +359,12 @@ func (s *sim) endRun(mayFail bool) bool {
 	now := metav1.NewTime(s.Now())
 	run.Status.CompletionTime = &now
 	run.Status.Status = duckv1.Status{Conditions: duckv1.Conditions{{
-		Type: apis.ConditionSucceeded, Status: status, LastTransitionTime: apis.VolatileTime{Inner: now}, Reason: "Ended",
+		Type: apis.ConditionSucceeded, Status: status, LastTransitionTime: apis.VolatileTime{Inner: now}, Reason: cmp.Or(s.reason, "Ended"),
 	}}}
 	if err := s.api.Status().Patch(context.Background(), run, client.MergeFrom(before)); err != nil {
 		s.t.Fatal(err)
 	}
 	s.tell("run %s ends, fails %v", run.Name, fails)
-	return true
 }
 
 func (s *sim) tell(format string, args ...any) {

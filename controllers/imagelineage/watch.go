@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
+	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // lineageEvents keep the fleet, and wake whom a change concerns. It is one handler for
@@ -64,6 +65,9 @@ func (r *Reconciler) concerned(key types.NamespacedName, before, now *v1alpha1.I
 		names = append(names, ownerOf(child))
 	}
 	edited := before == nil || now == nil || before.UID != now.UID || before.Generation != now.Generation
+	if edited || settles(before, now) {
+		names = append(names, r.waiting(key)...)
+	}
 	moved := !edited && !equality.Semantic.DeepEqual(bases(before), bases(now))
 	for _, parent := range r.Fleet.Parents(key) {
 		if edited || moved && meta.IsStatusConditionTrue(parent.Status.Conditions, v1alpha1.ConditionImageMissing) {
@@ -71,6 +75,44 @@ func (r *Reconciler) concerned(key types.NamespacedName, before, now *v1alpha1.I
 		}
 	}
 	return requests(names)
+}
+
+// waiting are the lineages below one that wait for an ancestor. Which one does not matter:
+// one that does not move any more lets nothing through either, and those between it and
+// who waits may have nothing to say of that. Who begins to wait on what the fleet knew
+// before is woken by its own status.
+func (r *Reconciler) waiting(below types.NamespacedName) []types.NamespacedName {
+	var names []types.NamespacedName
+	for _, l := range r.Fleet.Descendants(below) {
+		if len(l.Status.WaitingFor) > 0 {
+			names = append(names, ownerOf(l))
+		}
+	}
+	return names
+}
+
+// settles is true of a change after which nobody may have to wait for a lineage: it has
+// another image, its run has ended, or it is at rest.
+func settles(before, now *v1alpha1.ImageLineage) bool {
+	if plan.Followed(now) && plan.Followed(before) {
+		return false
+	}
+	ended := func(l *v1alpha1.ImageLineage) string {
+		if l.Status.Run == nil || plan.InFlight(l.Status.Run) {
+			return ""
+		}
+		return l.Status.Run.Name
+	}
+	revision := func(l *v1alpha1.ImageLineage) int64 {
+		if l.Status.Current == nil {
+			return 0
+		}
+		return l.Status.Current.Revision.Revision
+	}
+	busy := func(l *v1alpha1.ImageLineage) bool {
+		return meta.IsStatusConditionTrue(l.Status.Conditions, v1alpha1.ConditionReconciling)
+	}
+	return revision(before) != revision(now) || ended(before) != ended(now) || busy(before) && !busy(now)
 }
 
 // bases are what the image of a lineage was built from.

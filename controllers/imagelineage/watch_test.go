@@ -50,16 +50,21 @@ func watched(name, image string, parents ...string) *v1alpha1.ImageLineage {
 }
 
 func TestLineageEvents(t *testing.T) {
-	// base → mid → app; copy stands for mid's image, and twin and beside for base's.
+	// base → mid → app → patient, idle, and patient waits for mid; copy stands for mid's image, and twin and beside for base's.
 	fleetOf := func() map[string]*v1alpha1.ImageLineage {
 		mid := watched("mid", "mid", "base")
 		mid.Status.History = []v1alpha1.Revision{{Origin: v1alpha1.OriginBuilt}}
 		meta.SetStatusCondition(&mid.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionImageMissing, Status: metav1.ConditionTrue})
+		meta.SetStatusCondition(&mid.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue})
+		mid.Status.Run = &v1alpha1.RunStatus{Name: "mid-run"}
+		patient := watched("patient", "patient", "app")
+		patient.Status.WaitingFor = []string{"mid/mid"}
 		beside := watched("beside", "base")
 		beside.Namespace = "base"
 		return map[string]*v1alpha1.ImageLineage{
 			"beside": beside, "base": watched("base", "base"), "twin": watched("twin", "base"), "mid": mid,
 			"copy": watched("copy", "mid"), "app": watched("app", "app", "mid"),
+			"patient": patient, "idle": watched("idle", "idle", "app"),
 		}
 	}
 	tests := map[string]struct {
@@ -74,21 +79,23 @@ func TestLineageEvents(t *testing.T) {
 			want:   map[string]bool{"base": true, "mid": true, "beside": true},
 		},
 		"what is built moves: its children, and who stands for its image": {
-			of:     "mid",
-			change: func(l *v1alpha1.ImageLineage) { l.Status.Current = &v1alpha1.CurrentRevision{} },
-			want:   map[string]bool{"mid": true, "app": true, "copy": true},
+			of: "mid",
+			change: func(l *v1alpha1.ImageLineage) {
+				l.Status.Current = &v1alpha1.CurrentRevision{Revision: v1alpha1.Revision{Revision: 1}}
+			},
+			want: map[string]bool{"mid": true, "app": true, "copy": true, "patient": true},
 		},
 		"a status is no concern of the parents": {
 			of:     "app",
 			change: func(l *v1alpha1.ImageLineage) { l.Status.Current = &v1alpha1.CurrentRevision{} },
-			want:   map[string]bool{"app": true},
+			want:   map[string]bool{"app": true, "patient": true, "idle": true},
 		},
 		"unless a parent's image was missing, and may not be needed any more": {
 			of: "app",
 			change: func(l *v1alpha1.ImageLineage) {
 				l.Status.Current = &v1alpha1.CurrentRevision{Revision: v1alpha1.Revision{BuiltFrom: []v1alpha1.BuiltFrom{{Name: "base"}}}}
 			},
-			want: map[string]bool{"app": true, "mid": true},
+			want: map[string]bool{"app": true, "mid": true, "patient": true, "idle": true},
 		},
 		"another parent: the one that it left, and the one that it has": {
 			of: "app",
@@ -97,16 +104,36 @@ func TestLineageEvents(t *testing.T) {
 				l.Spec.From[0].LineageRef.Name = "twin"
 				l.Spec.From[0].LineageRef.Namespace = "twin"
 			},
-			want: map[string]bool{"app": true, "mid": true, "twin": true},
+			want: map[string]bool{"app": true, "mid": true, "twin": true, "patient": true, "idle": true},
 		},
 		"not built any more: who stood for its image": {
 			of:     "mid",
 			change: func(l *v1alpha1.ImageLineage) { l.Generation++; l.Spec.From, l.Spec.Build = nil, nil },
-			want:   map[string]bool{"mid": true, "app": true, "copy": true, "base": true},
+			want:   map[string]bool{"mid": true, "app": true, "copy": true, "base": true, "patient": true},
+		},
+		"the run of what is built has ended: who waits below, at any depth": {
+			of:     "mid",
+			change: func(l *v1alpha1.ImageLineage) { l.Status.Run.Outcome = v1alpha1.RunFailed },
+			want:   map[string]bool{"mid": true, "app": true, "copy": true, "patient": true},
+		},
+		"it is at rest: the same": {
+			of:     "mid",
+			change: func(l *v1alpha1.ImageLineage) { l.Status.Conditions = nil },
+			want:   map[string]bool{"mid": true, "app": true, "copy": true, "patient": true},
+		},
+		"it goes on with what it does: those beside it only": {
+			of:     "mid",
+			change: func(l *v1alpha1.ImageLineage) { l.Status.OutdatedSince = &metav1.Time{} },
+			want:   map[string]bool{"mid": true, "app": true, "copy": true},
+		},
+		"suspended: who waits below, whoever for": {
+			of:     "mid",
+			change: func(l *v1alpha1.ImageLineage) { l.Generation++; l.Spec.Suspend = true },
+			want:   map[string]bool{"mid": true, "app": true, "copy": true, "base": true, "patient": true},
 		},
 		"deleted: everybody beside it": {
 			of:   "mid",
-			want: map[string]bool{"mid": true, "app": true, "copy": true, "base": true},
+			want: map[string]bool{"mid": true, "app": true, "copy": true, "base": true, "patient": true},
 		},
 	}
 	for name, tc := range tests {

@@ -201,6 +201,16 @@ func compare(t *testing.T, g *Graph, m model, of Key) {
 	motion := func(k Key) Motion { return Motion(len(m[k].From)+len(k.Name)+int(k.Name[0])) % 3 }
 	equal("Unsettled", m.unsettled(of, motion), g.Unsettled(of, motion))
 	equal("Unsettled of the Ancestry", g.Unsettled(of, motion), part.Unsettled(of, motion))
+	equal("Roots of the Ancestry", g.Roots(of), part.Roots(of))
+	var arms []Key
+	for _, parent := range g.Parents(of) {
+		equal("Roots of a parent in the Ancestry", g.Roots(parent), part.Roots(parent))
+		arms = append(arms, part.Arm(parent, motion)...)
+	}
+	slices.SortFunc(arms, compareKeys)
+	if g.Cycle(of) == nil {
+		equal("all Arms together", g.Unsettled(of, motion), slices.Compact(arms))
+	}
 }
 
 // compareOrder holds the order of a set, and the depths that it follows, against the

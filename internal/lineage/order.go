@@ -159,9 +159,22 @@ const (
 // that is held or on a cycle, so nobody waits for it, nor for what is only above it.
 func (g *Graph) Unsettled(of Key, motion func(Key) Motion) []Key {
 	start := g.lineages[of]
-	places := depths([]*vertex{start})
+	return unsettled(depths([]*vertex{start}), start.parents(), motion)
+}
+
+// Arm returns those of one arm: of a parent and its ancestors, as Unsettled does for whom
+// they are above.
+func (g *Graph) Arm(parent Key, motion func(Key) Motion) []Key {
+	start := g.lineages[parent]
+	if start == nil || !start.there {
+		return nil
+	}
+	return unsettled(depths([]*vertex{start}), []*vertex{start}, motion)
+}
+
+// unsettled goes up from some lineages, themselves among those that it finds.
+func unsettled(places map[*vertex]place, stack []*vertex, motion func(Key) Motion) []Key {
 	found, seen := set{}, set{}
-	stack := start.parents()
 	for len(stack) > 0 {
 		at := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

@@ -97,8 +97,8 @@ func (g *Graph) Roots(of Key) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Ancestry is the part of the graph that is a lineage and its ancestors. In it all
-// parents are named by their keys.
+// Ancestry is the part of the graph that is a lineage and its ancestors. In it
+// lineages are named by their keys, and images only where nobody builds them.
 func (g *Graph) Ancestry(of Key) *Graph {
 	part := &Graph{}
 	v := g.lineages[of]
@@ -111,6 +111,13 @@ func (g *Graph) Ancestry(of Key) *Graph {
 		node := Node{}
 		for _, parent := range at.parents() {
 			node.From = append(node.From, Parent{Lineage: parent.key})
+		}
+		for _, top := range at.tops() {
+			if at.followed() {
+				node.Reference = top.name
+			} else {
+				node.From = append(node.From, Parent{Image: top.name})
+			}
 		}
 		part.Put(at.key, node)
 	}

@@ -140,7 +140,7 @@ func NewParts(mgr manager.Manager, o Options, clock clock.Clock) (controllers.Pa
 		Clock:    clock,
 
 		ObserveOnly:         o.ObserveOnly,
-		MaxConcurrentBuilds: o.MaxConcurrentBuilds,
+		MaxConcurrentBuilds: o.MaxConcurrentBuilds, SettleTimeout: o.SettleTimeout,
 	}, nil
 }
 

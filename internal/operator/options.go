@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/imagelineage/imagelineage/internal/plan"
 )
 
 // DefaultMaxConcurrentBuilds keeps a base that moves from filling a cluster with
@@ -41,6 +44,9 @@ type Options struct {
 	// MaxConcurrentBuilds is how many PipelineRuns of all lineages may be live at
 	// once; 0 is any number.
 	MaxConcurrentBuilds int
+	// SettleTimeout is how long a build waits for ancestors that are to be built first,
+	// and on which nothing gets on; 0 is without end.
+	SettleTimeout time.Duration
 	// HooksAddress to receive registries' notifications on, where hooks are
 	// configured; 0 receives none.
 	HooksAddress string
@@ -68,6 +74,7 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 	})
 	flags.BoolVar(&o.ObserveOnly, "observe-only", false, "Say in every status what would be done, and do none of it: no build, no tag, no copy, no workload.")
 	flags.IntVar(&o.MaxConcurrentBuilds, "max-concurrent-builds", DefaultMaxConcurrentBuilds, "How many PipelineRuns of all lineages may be live at once; 0 is any number.")
+	flags.DurationVar(&o.SettleTimeout, "settle-timeout", plan.DefaultSettleTimeout, "How long a build waits for ancestors that come first while nothing gets on with them; a run within its time limit gets on. 0 is without end.")
 	flags.StringVar(&o.HooksAddress, "hooks-bind-address", "0", "Address to receive registries' notifications on, such as :8082, where hooks are configured; 0 receives none.")
 	flags.StringVar(&o.HooksCertDir, "hooks-cert-dir", "", "Directory with tls.crt and tls.key for them; without it HTTP is spoken, for an ingress that ends TLS.")
 	o.Pod = types.NamespacedName{Namespace: os.Getenv("POD_NAMESPACE"), Name: os.Getenv("POD_NAME")}

@@ -5,7 +5,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
@@ -38,6 +37,7 @@ func Compute(s Snapshot) Plan {
 		d.build()
 	}
 	d.observe()
+	d.keepGoal()
 	d.plan.Parents = d.parents()
 	d.plan.Rollout = Tally(s.Lineage, s.Workloads, s.Claimants)
 	d.observeRollout()
@@ -64,6 +64,8 @@ type decision struct {
 	plan    Plan
 	// live is true while a run exists whose end is not recorded.
 	live bool
+	// unsettled is true where a build does not wait any longer.
+	unsettled bool
 }
 
 // refusedAgain is when what was refused is looked at again: a policy may have been
@@ -133,15 +135,6 @@ func (d *decision) judge() {
 	d.awaitPeriod()
 }
 
-// awaited are the ancestors that come first. Who has nothing to build does not wait for
-// one that may well make the same again.
-func (d *decision) awaited() []Ancestor {
-	if len(d.plan.Verdicts) > 0 {
-		return d.WaitingFor
-	}
-	return d.outdatedAncestors()
-}
-
 // outdatedAncestors are the ancestors that lack something.
 func (d *decision) outdatedAncestors() []Ancestor {
 	var outdated []Ancestor
@@ -163,8 +156,9 @@ func (d *decision) standing() Standing {
 	}
 	for _, v := range d.plan.Verdicts {
 		if v.Reason == v1alpha1.ReasonParentChanged || v.Reason == v1alpha1.ReasonTemplateChanged {
+			reason, message := parentStanding(d.subject, v)
 			return Standing{
-				UpToDate: False, Reason: v.Reason, Message: v.Message,
+				UpToDate: False, Reason: reason, Message: message,
 				Since: since(current.BuiltFrom, current.Roots, d.Parents),
 			}
 		}
@@ -259,20 +253,6 @@ func (d *decision) superseded() bool {
 		d.Observation.Answered() && !d.Observation.Started.After(d.past(run.Ended.Time))
 }
 
-// waitForAncestors: the order is simple. A lineage waits while any ancestor is
-// going to move, so that one change of a base builds each descendant once.
-func (d *decision) waitForAncestors() bool {
-	awaited := d.awaited()
-	if len(awaited) == 0 {
-		return false
-	}
-	if slices.ContainsFunc(awaited, func(a Ancestor) bool { return a.Refreshed }) {
-		d.again(refreshedAgain)
-	}
-	d.busy(v1alpha1.ReasonAncestorOutdated, "waiting for %s, which is rebuilt first", awaited[0].Name)
-	return true
-}
-
 func (d *decision) waitForParents() bool {
 	for _, p := range d.Parents {
 		if p.Current == nil {
@@ -295,6 +275,9 @@ func (d *decision) create() {
 		Reasons:   append(reasons(d.plan.Verdicts), urgency(d.subject)...),
 		BuiltFrom: builtFrom(d.Parents),
 		Roots:     roots(d.Parents),
+	}
+	if d.unsettled {
+		b.Reasons = append(b.Reasons, v1alpha1.ReasonSettleTimeout)
 	}
 	if d.Observation.Absent {
 		b.Expected = v1alpha1.ExpectedAbsent

@@ -39,6 +39,9 @@ type Plan struct {
 	Busy Busy
 	// WaitingFor are the ancestors that have to settle first.
 	WaitingFor []string
+	// Goal is what is waited for: the roots that the parents have to reach. It is over
+	// once a Create is done.
+	Goal []v1alpha1.Root
 	// Parents is what to report of each parent.
 	Parents []v1alpha1.ParentStatus
 	// Rollout counts the workloads that run the lineage.

@@ -66,6 +66,7 @@ func DeclaredParent(parent *Parent, child *v1alpha1.ImageLineage, key lineage.Ke
 		parent.Problem = &Problem{Reason: v1alpha1.ReasonParentNotFound, Passing: true, Message: fmt.Sprintf("the spec.image of %s cannot be used: %v", key, err)}
 		return
 	}
+	parent.Lineage = key
 	parent.Reference, parent.Kept, parent.Mirrors, parent.Current = ref, l.Status.History, Mirrors(l), CurrentOf(l)
 }
 

@@ -31,7 +31,7 @@ func retryLimit(l *v1alpha1.ImageLineage) int64 {
 // one's push and no hold.
 func HasFailed(outcome v1alpha1.RunOutcome) bool {
 	switch outcome {
-	case v1alpha1.RunFailed, v1alpha1.RunRefused, v1alpha1.RunLost, v1alpha1.RunCancelled:
+	case v1alpha1.RunFailed, v1alpha1.RunInvalid, v1alpha1.RunRefused, v1alpha1.RunLost, v1alpha1.RunCancelled:
 		return true
 	default:
 		return false
@@ -70,7 +70,7 @@ func exhausted(s Subject) bool {
 	}
 	run := s.Lineage.Status.Run
 	switch run.Outcome {
-	case v1alpha1.RunSuperseded, v1alpha1.RunCancelled:
+	case v1alpha1.RunSuperseded, v1alpha1.RunCancelled, v1alpha1.RunInvalid:
 		return true
 	default:
 		// A failure that was not counted is of an operator that did not try again.
@@ -127,6 +127,8 @@ func FailureReason(outcome v1alpha1.RunOutcome) string {
 		return v1alpha1.ReasonOutputRefused
 	case v1alpha1.RunCancelled:
 		return v1alpha1.ReasonBuildCancelled
+	case v1alpha1.RunInvalid:
+		return v1alpha1.ReasonBuildInvalid
 	case v1alpha1.RunLost:
 		return v1alpha1.ReasonRunLost
 	default:

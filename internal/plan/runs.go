@@ -65,6 +65,8 @@ func (d *decision) ended(run *Run, recorded *v1alpha1.RunStatus) Step {
 	switch {
 	case !Produced(d.Lineage):
 		return end(v1alpha1.RunDiscarded, "spec.build was removed during the run")
+	case !run.Succeeded && run.Invalid:
+		return end(v1alpha1.RunInvalid, run.Message)
 	case !run.Succeeded && run.Cancelled:
 		return end(v1alpha1.RunCancelled, run.Message)
 	case !run.Succeeded:
@@ -188,29 +190,13 @@ func builtFrom(parents []Parent) []v1alpha1.BuiltFrom {
 	return out
 }
 
-// roots merges the parents' roots. Where two parents contain different digests of
-// one root, the image is as old as the older one.
+// roots are those of an image that is built of the parents' current ones.
 func roots(parents []Parent) []v1alpha1.Root {
-	oldest := map[string]v1alpha1.Root{}
+	var arms []arm
 	for _, p := range parents {
-		if p.Current == nil {
-			continue
-		}
-		for _, r := range p.Current.Roots {
-			if known, ok := oldest[r.Reference]; !ok || r.Accepted.Before(&known.Accepted) {
-				oldest[r.Reference] = r
-			}
+		if p.Current != nil {
+			arms = append(arms, arm{roots: p.Current.Roots, descends: p.Descends})
 		}
 	}
-	var out []v1alpha1.Root
-	for _, r := range oldest {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b v1alpha1.Root) int {
-		if a.Reference < b.Reference {
-			return -1
-		}
-		return 1
-	})
-	return out
+	return oldest(arms)
 }

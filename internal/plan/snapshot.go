@@ -6,6 +6,8 @@ package plan
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
 )
@@ -53,8 +55,15 @@ type Snapshot struct {
 	// NoRuns is true where the cluster has no PipelineRuns at all, because Tekton
 	// is missing: that a run is not among Runs then says nothing.
 	NoRuns bool
-	// WaitingFor are the ancestors that have to settle first.
+	// WaitingFor are the ancestors that are not settled, whether they have to be waited
+	// for or not.
 	WaitingFor []Ancestor
+	// Roots are those of the ancestry as accepted now, by reference; where more than one
+	// lineage follows a reference, what was accepted last.
+	Roots []v1alpha1.Root
+	// SettleTimeout is how long a build waits for ancestors on which nothing gets on; 0 is
+	// without end.
+	SettleTimeout time.Duration
 	// AncestorDue is when the first of the ancestors that do nothing now is built anew
 	// because of its spec.build.rebuildEvery; zero where none is.
 	AncestorDue time.Time
@@ -116,8 +125,15 @@ type Ancestor struct {
 	// Since is when it was first outdated; zero where that is not known.
 	Since time.Time
 	// Refreshed is true where nothing of it is outdated, and it is only built anew because
-	// of its spec.build.rebuildEvery: who has nothing to build does not wait for it.
+	// of its spec.build.rebuildEvery or a request: who has nothing to build does not wait
+	// for it.
 	Refreshed bool
+	// Itself is true where it is built for another reason than its parents: no root tells
+	// when that is done.
+	Itself bool
+	// On are the parents through which it comes down; none where the lineage itself names
+	// no parents.
+	On []v1alpha1.ParentName
 }
 
 // Problem is something that a person has to mend.
@@ -148,6 +164,16 @@ type Parent struct {
 	// Kept are earlier revisions of the parent, by which an image's base
 	// annotation can be proven to belong to it.
 	Kept []v1alpha1.Revision
+	// Lineage is the lineage that the parent is, or that builds its image; zero where there
+	// is none.
+	Lineage types.NamespacedName
+	// Descends are the references at the top of its ancestry: its own where it is a root.
+	Descends []string
+	// Roots are those up to which its image is, for the join; see Ancestry.Contained.
+	Roots []v1alpha1.Root
+	// Progress is when something happened last to a lineage that is built among it and its
+	// ancestors; the time of the decision while a run is in flight within its time limit.
+	Progress time.Time
 	// Problem is set where the parent cannot be used.
 	Problem *Problem
 }
@@ -278,6 +304,8 @@ type Run struct {
 	Digest v1alpha1.Digest
 	// URL that the run reported; empty where it reported none.
 	URL string
+	// Invalid is true where Tekton could not carry out the run as it is written.
+	Invalid bool
 	// Message says why the run failed, and which command shows the log.
 	Message string
 }

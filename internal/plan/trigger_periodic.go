@@ -98,18 +98,28 @@ func Due(s Subject, blocked bool) time.Time {
 }
 
 // Refreshing is true of an unsettled lineage of which nothing is outdated: what is
-// being built, or due, is the same again because of spec.build.rebuildEvery.
+// being built, or due, is the same again because of spec.build.rebuildEvery, or because
+// a person asks for it.
 func Refreshing(s Subject) bool {
-	if run := s.Lineage.Status.Run; InFlight(run) && !onlyPeriodic(run.Reasons) {
-		return false
+	why := reasons(Verdicts(s))
+	if run := s.Lineage.Status.Run; InFlight(run) {
+		why = slices.Concat(why, run.Reasons)
 	}
-	verdicts := Verdicts(s)
-	return len(verdicts) == 0 || onlyPeriodic(reasons(verdicts))
+	return !slices.ContainsFunc(why, func(reason string) bool {
+		switch reason {
+		case v1alpha1.ReasonNeverBuilt, v1alpha1.ReasonParentChanged, v1alpha1.ReasonTemplateChanged:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
-// onlyPeriodic is true where time alone is the reason of a build.
+// onlyPeriodic is true where time alone is the reason of a build, whether it has waited
+// for its ancestors or not.
 func onlyPeriodic(reasons []string) bool {
-	return slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic})
+	return slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic}) ||
+		slices.Equal(reasons, []string{v1alpha1.ReasonPeriodic, v1alpha1.ReasonSettleTimeout})
 }
 
 // awaitPeriod has the lineage looked at when it is due, or when the ancestor is that is
@@ -125,8 +135,8 @@ func (d *decision) awaitPeriod() {
 	}
 }
 
-// refreshedAgain is when a lineage is looked at again that waits for an ancestor which
-// is only built anew: those in between have nothing to say of it, and wake nobody.
+// refreshedAgain is when a lineage is looked at again whose ancestor is due to be built
+// anew: before that one begins it says nothing of it, and wakes nobody.
 const refreshedAgain = time.Minute
 
 // unlessSame is the digest that stays under the tag where the output of a run holds the

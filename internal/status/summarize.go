@@ -28,7 +28,8 @@ func Summarize(s plan.Snapshot, p plan.Plan, o plan.Outcome) v1alpha1.ImageLinea
 	status.Observed = observed(status.Observed, s)
 	status.Candidates = p.Candidates
 	status.From = p.Parents
-	status.WaitingFor = waitingFor(p)
+	status.WaitingFor, status.WaitingSince = waitingFor(p), waitingSince(status.WaitingSince, p, s.Now)
+	status.Goal = goal(p, o)
 	observeRun(&status, p.Run, p.Withheld)
 	record(&status, s, p, o)
 	status.OutdatedSince = outdatedSince(status.OutdatedSince, p.Lineage, s.Now)
@@ -65,6 +66,26 @@ const maxWaitingFor = 64
 
 func waitingFor(p plan.Plan) []string {
 	return p.WaitingFor[:min(len(p.WaitingFor), maxWaitingFor)]
+}
+
+// waitingSince is when the lineage began to wait.
+func waitingSince(before *metav1.Time, p plan.Plan, now time.Time) *metav1.Time {
+	if len(p.WaitingFor) == 0 {
+		return nil
+	}
+	if before != nil {
+		return before
+	}
+	since := metav1.NewTime(now)
+	return &since
+}
+
+// goal is what is waited for, until the run is created that was waited with.
+func goal(p plan.Plan, o plan.Outcome) []v1alpha1.Root {
+	if _, creates := p.Step.(plan.Create); creates && o.Done {
+		return nil
+	}
+	return p.Goal
 }
 
 // observeRun reports the newest run while its end is not recorded. That it

@@ -306,6 +306,68 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestWaiting: what is waited for, and since when, is told for as long as it is so.
+func TestWaiting(t *testing.T) {
+	root := v1alpha1.Root{Reference: "docker.io/library/debian:12", Digest: one, Accepted: metav1.NewMicroTime(now)}
+	before, later := metav1.NewTime(now.Add(-time.Hour)), metav1.NewTime(now)
+	build := plan.Create{Build: plan.Build{Name: "web-run", Number: 2, Attempt: 1}}
+	tests := map[string]struct {
+		since     *metav1.Time
+		plan      plan.Plan
+		outcome   plan.Outcome
+		wantSince *metav1.Time
+		wantGoal  []v1alpha1.Root
+	}{
+		"a wait begins":         {plan: plan.Plan{WaitingFor: []string{"shop/base"}, Goal: []v1alpha1.Root{root}}, wantSince: &later, wantGoal: []v1alpha1.Root{root}},
+		"it goes on":            {since: &before, plan: plan.Plan{WaitingFor: []string{"shop/base"}, Goal: []v1alpha1.Root{root}}, wantSince: &before, wantGoal: []v1alpha1.Root{root}},
+		"it is over":            {since: &before},
+		"a place is waited for": {since: &before, plan: plan.Plan{Goal: []v1alpha1.Root{root}, Step: build}, wantGoal: []v1alpha1.Root{root}},
+		"the run is created":    {since: &before, plan: plan.Plan{Goal: []v1alpha1.Root{root}, Step: build}, outcome: plan.Outcome{Done: true, At: now}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot()
+			s.Lineage.Status.WaitingSince = tc.since
+			tc.plan.Lineage, tc.plan.Registry = current, answers
+			tc.plan.Verdicts = []plan.Verdict{{Reason: v1alpha1.ReasonParentChanged}}
+			got := Summarize(s, tc.plan, tc.outcome)
+			if diff := cmp.Diff(tc.wantSince, got.WaitingSince); diff != "" {
+				t.Errorf("waiting since (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.wantGoal, got.Goal); diff != "" {
+				t.Errorf("goal (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestOutdatedSinceIsKept: a failure, or a build on what was new before, does not make an
+// image less old.
+func TestOutdatedSinceIsKept(t *testing.T) {
+	since := metav1.NewTime(now.Add(-time.Hour))
+	behind := plan.Standing{UpToDate: plan.False, Reason: v1alpha1.ReasonParentChanged, Since: now.Add(-time.Minute)}
+	run := plan.Run{Build: plan.Build{Name: "web-run", Number: 2, Attempt: 1}, Done: true}
+	tests := map[string]struct {
+		step    plan.Step
+		outcome plan.Outcome
+	}{
+		"a failure":          {plan.End{Run: run, Outcome: v1alpha1.RunFailed}, plan.Outcome{Done: true}},
+		"a lost run":         {plan.End{Run: run, Outcome: v1alpha1.RunLost}, plan.Outcome{Done: true}},
+		"a superseded build": {plan.Publish{Run: run}, plan.Outcome{Done: true, Superseded: true, At: now}},
+		"a follow-up":        {plan.Publish{Run: run}, plan.Outcome{Done: true, Output: plan.Output{Digest: two}, At: now}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot()
+			s.Lineage.Status.OutdatedSince = &since
+			got := Summarize(s, plan.Plan{Lineage: behind, Registry: answers, Step: tc.step, Run: &run}, tc.outcome)
+			if got.OutdatedSince == nil || !got.OutdatedSince.Equal(&since) {
+				t.Errorf("outdated since %v, want %v", got.OutdatedSince, since)
+			}
+		})
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	digestOf := func(i int) v1alpha1.Digest {
 		return v1alpha1.Digest(fmt.Sprintf("sha256:%064d", i))

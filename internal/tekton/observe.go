@@ -4,6 +4,7 @@
 package tekton
 
 import (
+	"slices"
 	"strings"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -23,6 +24,30 @@ const (
 // succeeded is Tekton's one condition; False and True end a run and a task
 // (docs/pipelineruns.md, "Monitoring execution status").
 const succeeded = "Succeeded"
+
+// invalidReasons are those with which Tekton gives up a run that it cannot carry out as it
+// is written (pkg/apis/pipeline/v1, PipelineRunReason*): trying the same again gives the
+// same answer. CreateRunFailed is not among them, since a quota or a webhook may be the
+// cause of it.
+var invalidReasons = []string{
+	string(pipelinev1.PipelineRunReasonCouldntGetPipeline),
+	string(pipelinev1.PipelineRunReasonCouldntGetTask),
+	string(pipelinev1.PipelineRunReasonInvalidBindings),
+	string(pipelinev1.PipelineRunReasonInvalidWorkspaceBinding),
+	string(pipelinev1.PipelineRunReasonInvalidTaskRunSpec),
+	string(pipelinev1.PipelineRunReasonParameterTypeMismatch),
+	string(pipelinev1.PipelineRunReasonObjectParameterMissKeys),
+	string(pipelinev1.PipelineRunReasonParamArrayIndexingInvalid),
+	string(pipelinev1.PipelineRunReasonParameterMissing),
+	string(pipelinev1.PipelineRunReasonFailedValidation),
+	string(pipelinev1.PipelineRunReasonInvalidGraph),
+	string(pipelinev1.PipelineRunReasonInvalidMatrixParameterTypes),
+	string(pipelinev1.PipelineRunReasonInvalidTaskResultReference),
+	string(pipelinev1.PipelineRunReasonInvalidPipelineResultReference),
+	string(pipelinev1.PipelineRunReasonRequiredWorkspaceMarkedOptional),
+	string(pipelinev1.PipelineRunReasonResourceVerificationFailed),
+	string(pipelinev1.PipelineRunReasonInvalidParamValue),
+}
 
 // Observe tells what became of a run. results name the results that tell what was
 // pushed; nil stands for the defaults. The digest and the URL are what the run
@@ -52,6 +77,7 @@ func Observe(run *pipelinev1.PipelineRun, results *v1alpha1.BuildResults) plan.R
 	}
 	if !observed.Succeeded {
 		observed.Cancelled = stopped(run)
+		observed.Invalid = !observed.Cancelled && slices.Contains(invalidReasons, condition.Reason)
 		observed.Message = failureMessage(run, failedTasks(run), logCommand(run))
 	}
 	return observed

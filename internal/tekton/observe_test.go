@@ -138,9 +138,26 @@ func TestObserve(t *testing.T) {
 		"a run that came to no task": {
 			changes: changes{condition(corev1.ConditionFalse, "CouldntGetPipeline", "pipelines \"build\" not found."), completion},
 			want: plan.Run{
-				Started: true, Done: true, Finished: completed.Time,
+				Started: true, Done: true, Finished: completed.Time, Invalid: true,
 				Message: "CouldntGetPipeline: pipelines \"build\" not found; see: " +
 					"kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
+			},
+		},
+		"a run that the cluster did not let in may be tried again": {
+			changes: changes{condition(corev1.ConditionFalse, "CreateRunFailed", ""), completion},
+			want: plan.Run{
+				Started: true, Done: true, Finished: completed.Time,
+				Message: "CreateRunFailed; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
+			},
+		},
+		"a run that a person stopped is no other failure": {
+			changes: changes{
+				condition(corev1.ConditionFalse, "ParameterMissing", ""), completion,
+				func(run *pipelinev1.PipelineRun) { run.Spec.Status = pipelinev1.PipelineRunSpecStatusCancelled },
+			},
+			want: plan.Run{
+				Started: true, Done: true, Finished: completed.Time, Cancelled: true,
+				Message: "ParameterMissing; see: kubectl describe -n shop pipelineruns.tekton.dev web-abcdefghij",
 			},
 		},
 		"a message that may be a log is left out": {

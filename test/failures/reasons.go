@@ -48,6 +48,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonReferenceTaken, on(Stalled), "another lineage builds the same image; the message names it", "remove `spec.build` from one of them, or delete it"},
 	{v1alpha1.ReasonSourceUnknown, on(Stalled), "a rebuild is due, and the current image was pushed by somebody else: building the template could undo a release", "push a release on the new base, or annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonBuildFailed, on(Stalled, Reconciling, Event), "the run failed; the message names the task, the step, its exit code, and the command that shows the log. While Reconciling, it is tried again at the time that the message tells. It stands also where somebody moved the tag during the run and the tag shows no release", "mend the cause; then wait, or annotate `imagelineage.dev/rebuild`. Other inputs are built at once"},
+	{v1alpha1.ReasonBuildInvalid, on(Stalled, Event), "Tekton could not carry out the run as it is written: a Pipeline or Task that does not exist, a parameter or workspace that is missing; the message has its reason. Trying again would give the same answer, so nothing is, and nobody waits for it", "correct `spec.build.pipelineRun` or what it names; then, if the template stayed the same, annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonBuildCancelled, on(Stalled, Event), "a person stopped the run: it is not made again by itself", "annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonRunLost, on(Stalled, Reconciling, Event), "the run disappeared before its end was seen. It is made again, at first at once; if that happens again and again, a person has to look", "find out who deletes PipelineRuns; then annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonOutputRefused, on(Stalled, Reconciling, Event), "the run succeeded, and what it pushed is not what it reported, or not at `$(lineage.output)`; or its annotations were edited. Nothing of it is used, and it is tried again like a failure", "correct the pipeline"},
@@ -60,7 +61,7 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonRegistryUnreachable, on(Reconciling, Detail), "the registry does not answer, or not sensibly; the message names host and cause; or the operator's configuration does not allow it, and it is not asked. Nothing is rolled back because of it, and an image that is there stays Ready for a day", "mend the registry; it is asked again by itself, and left alone for as long as it wants. What is allowed is an administrator's to say, in [the configuration](configuration.md)"},
 	{v1alpha1.ReasonUnauthorized, on(Reconciling, Detail), "the registry refuses the credentials for reading, or a Secret is missing", "`spec.pullSecrets` or `spec.serviceAccountName`; a renewed Secret is noticed by itself. [Credentials](credentials.md) has the cures"},
 	{v1alpha1.ReasonParentNotReady, on(Reconciling), "a parent has no image yet", "look at the parent"},
-	{v1alpha1.ReasonAncestorOutdated, on(Reconciling, Detail), "an ancestor is built first; `status.waitingFor` names it. Nobody waits for one that needs a person", ""},
+	{v1alpha1.ReasonAncestorOutdated, on(Reconciling, Detail), "an ancestor is built first; `status.waitingFor` names it, and `status.goal` what has to come down from above. Nobody waits for one that needs a person or a window, nor for one on which nothing happens for `--settle-timeout`", "wait; if it takes long, look at who is named"},
 	{v1alpha1.ReasonQueued, on(Reconciling), "as many runs are live as `--max-concurrent-builds` allows", "wait; or raise the limit"},
 	{v1alpha1.ReasonRunNotCreated, on(Reconciling), "the cluster does not let the run be created now: a quota, a missing right, a webhook that does not answer; its message is shown", "mend that; it is tried again every minute"},
 	{v1alpha1.ReasonBuilding, on(Reconciling), "a run is in flight. If Tekton does not begin it the message says so", "`kubectl get pipelineruns`; is Tekton's controller running?"},
@@ -90,8 +91,11 @@ var Explanations = []Explanation{
 	{v1alpha1.ReasonNeverBuilt, on(Detail), "reason of a build: the tag does not exist yet", ""},
 	{v1alpha1.ReasonParentChanged, on(Detail), "reason of a build: a parent is not the one that the image was built from", ""},
 	{v1alpha1.ReasonTemplateChanged, on(Detail), "reason of a build: the template is not the one that built the image", ""},
+	{v1alpha1.ReasonPatchSuperseded, on(Detail), "somebody pushed a release while the image was being built on a newer parent, and the release is built on the older one, as it says itself; the message names both", "push a release on the newer parent, or annotate `imagelineage.dev/rebuild`"},
 	{v1alpha1.ReasonRequested, on(Detail), "reason of a build: a person asked for it. The request stands until its build has succeeded", ""},
 	{v1alpha1.ReasonPeriodic, on(Detail), "reason of a build: the image is as old as `build.rebuildEvery` allows. It makes what a cache would keep anew; the same layers again are not published", ""},
+
+	{v1alpha1.ReasonSettleTimeout, on(Detail), "second reason of a build: it began without waiting longer for ancestors that come first, since nothing had happened there for `--settle-timeout`; the Event `BuildStarted` names them. It is built once more when they are done", "look at who is named: a run that Tekton does not end, or a queue that does not move"},
 
 	{v1alpha1.ReasonAdopted, on(Reconciling, Event), "a release that somebody else pushed was taken on", ""},
 	{v1alpha1.ReasonFollowed, on(Reconciling, Event), "a followed tag moved", ""},

@@ -94,6 +94,7 @@ var Groups = []Group{
 		{"a step that fails in a real pod", Cluster, v1alpha1.ReasonBuildFailed, []string{"task build, step build: exit code 7", "kubectl logs", "attempt 2 of"}, v1alpha1.ReasonBuildFailed, v1alpha1.ReasonUpToDate},
 		{"a run that times out", Integration, v1alpha1.ReasonBuildFailed, []string{"PipelineRunTimeout", "attempt 2 of 4"}, v1alpha1.ReasonBuildFailed, v1alpha1.ReasonUpToDate},
 		{"a run that times out in a real pod", Cluster, v1alpha1.ReasonBuildFailed, []string{"PipelineRunTimeout", "stopped because the run timed out", "kubectl describe", "attempt 2 of"}, v1alpha1.ReasonBuildFailed, v1alpha1.ReasonUpToDate},
+		{"a run that Tekton cannot carry out is not tried again", Integration, v1alpha1.ReasonBuildInvalid, []string{"CouldntGetTask", "kubectl describe", "imagelineage.dev/rebuild"}, v1alpha1.ReasonBuildInvalid, v1alpha1.ReasonUpToDate},
 		{"a run that a person cancels stays cancelled", Integration, v1alpha1.ReasonBuildCancelled, []string{"Cancelled", "imagelineage.dev/rebuild"}, v1alpha1.ReasonBuildCancelled, v1alpha1.ReasonUpToDate},
 		{"a run that a person deletes is made again", Integration, v1alpha1.ReasonBuilding, nil, v1alpha1.ReasonRunLost, v1alpha1.ReasonUpToDate},
 		{"runs that are deleted again and again need a person", Integration, v1alpha1.ReasonRunLost, []string{"disappeared", "4 times in a row", "imagelineage.dev/rebuild"}, v1alpha1.ReasonRunLost, v1alpha1.ReasonUpToDate},

@@ -55,6 +55,19 @@ var _ = register(map[string]driver{
 		cure:  func(w *world) { w.mend(time.Minute) },
 		ends:  func(w *world) { w.rebuilt("2/2 Published", 3) },
 	},
+	"a run that Tekton cannot carry out is not tried again": {
+		cause: func(w *world) { w.rebuildThat(namesNoTask) },
+		lasts: func(w *world) {
+			w.move(40 * time.Minute)
+			w.firstStays("2/1 Invalid", 2)
+		},
+		cure: func(w *world) {
+			w.firstStays("2/1 Invalid", 2)
+			w.tekton.behave(subject, builds)
+			w.rebuild()
+		},
+		ends: func(w *world) { w.rebuilt("2/2 Published", 3) },
+	},
 	"a run that a person cancels stays cancelled": {
 		cause: func(w *world) { w.patchRun(w.building(), `{"spec": {"status": "Cancelled"}}`) },
 		lasts: func(w *world) {

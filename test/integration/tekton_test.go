@@ -67,6 +67,7 @@ var (
 	pushesNothing      = behaviour{reports: true}
 	pushesElsewhere    = behaviour{pushes: true, to: "elsewhere:1", reports: true}
 	timesOut           = behaviour{fails: string(pipelinev1.PipelineRunReasonTimedOut)}
+	namesNoTask        = behaviour{fails: string(pipelinev1.PipelineRunReasonCouldntGetTask)}
 	cancelled          = behaviour{fails: string(pipelinev1.PipelineRunReasonCancelled)}
 )
 
@@ -199,7 +200,7 @@ func (w *world) endRun(ctx context.Context, run *unstructured.Unstructured, b be
 	if b.reports {
 		results["IMAGE_DIGEST"] = string(digest) + "\n"
 	}
-	if b.fails != "" {
+	if b.fails != "" && b.fails != namesNoTask.fails {
 		if err := w.failTask(ctx, run, b); err != nil {
 			return err
 		}
@@ -230,6 +231,9 @@ func (w *world) runStatus(run *unstructured.Unstructured, b behaviour, results m
 	case cancelled.fails:
 		status, reason = "False", b.fails
 		message = fmt.Sprintf("PipelineRun %q was cancelled", run.GetName())
+	case namesNoTask.fails:
+		status, reason = "False", b.fails
+		message = fmt.Sprintf("Pipeline %s/build can't be Run; it contains Tasks that don't exist", run.GetNamespace())
 	default:
 		status, reason, message = "False", b.fails, "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"
 	}
@@ -242,7 +246,7 @@ func (w *world) runStatus(run *unstructured.Unstructured, b behaviour, results m
 		"startTime": now, "completionTime": now, "results": list,
 		"conditions": []any{failedOrNot(status, reason, message, now)},
 	}
-	if b.fails != "" {
+	if b.fails != "" && b.fails != namesNoTask.fails {
 		out["childReferences"] = []any{map[string]any{
 			"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": taskName(run), "pipelineTaskName": "build",
 		}}
