@@ -5,9 +5,6 @@ package imagelineage
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +15,6 @@ import (
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/lineage"
 	"github.com/imagelineage/imagelineage/internal/plan"
-	"github.com/imagelineage/imagelineage/internal/reference"
 	"github.com/imagelineage/imagelineage/internal/tekton"
 )
 
@@ -33,7 +29,7 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 	}
 	graph, lineages := r.Fleet.Ancestry(own)
 	if way := graph.Cycle(own); way != nil {
-		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", path(way))}
+		s.Problem = plan.OnCycle(way)
 	}
 	all := ancestry{graph: graph, lineages: lineages, ancestors: map[lineage.Key]member{}}
 	for key, ancestor := range lineages {
@@ -54,14 +50,6 @@ func (r *Reconciler) gatherGraph(ctx context.Context, s *plan.Snapshot) error {
 		s.Problem = taken
 	}
 	return nil
-}
-
-func path(way []lineage.Key) string {
-	names := make([]string, 0, len(way))
-	for _, key := range slices.Backward(way) {
-		names = append(names, key.String())
-	}
-	return strings.Join(names, " → ")
 }
 
 // member is a lineage as its descendants see it.
@@ -143,24 +131,20 @@ func (r *Reconciler) taken(l *v1alpha1.ImageLineage) *plan.Problem {
 	if holder == nil || holder.UID == l.UID {
 		return nil
 	}
-	return &plan.Problem{
-		Reason: v1alpha1.ReasonReferenceTaken, Passing: true,
-		Message: fmt.Sprintf("spec.image: %s is built by %s/%s already: remove spec.build here to follow it, or delete the other lineage", ref.Name(), holder.Namespace, holder.Name),
-	}
+	return plan.TakenBy(ownerOf(holder), ref)
 }
 
 // parents resolves spec.from.
 func (r *Reconciler) parents(ctx context.Context, l *v1alpha1.ImageLineage) ([]plan.Parent, error) {
 	out := make([]plan.Parent, 0, len(l.Spec.From))
 	for _, from := range l.Spec.From {
-		parent := plan.Parent{Name: from.Name, Use: from.As}
-		if parent.Use == "" {
-			parent.Use = v1alpha1.ParentBase
-		}
-		if from.LineageRef == nil {
-			r.implicitParent(l, from, &parent)
-		} else if err := r.declaredParent(ctx, l, *from.LineageRef, &parent); err != nil {
-			return nil, err
+		parent := plan.ParentOf(from)
+		if from.LineageRef != nil {
+			if err := r.declaredParent(ctx, l, *from.LineageRef, &parent); err != nil {
+				return nil, err
+			}
+		} else if parent.Problem == nil {
+			plan.ImplicitParent(&parent, l, r.Poller.Latest(ownerOf(l), parent.Reference), r.Clock.Now())
 		}
 		out = append(out, parent)
 	}
@@ -183,14 +167,4 @@ func (r *Reconciler) namespaceLabels(ctx context.Context, name string) (map[stri
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	err := r.Client.Get(ctx, types.NamespacedName{Name: name}, namespace)
 	return namespace.Labels, client.IgnoreNotFound(err)
-}
-
-// implicitParent reads a parent that is only an image.
-func (r *Reconciler) implicitParent(child *v1alpha1.ImageLineage, from v1alpha1.Parent, parent *plan.Parent) {
-	ref, err := reference.ParseTag(string(from.Image))
-	if err != nil {
-		parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
-		return
-	}
-	plan.ImplicitParent(parent, child, ref, r.Poller.Latest(ownerOf(child), ref), r.Clock.Now())
 }

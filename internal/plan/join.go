@@ -76,17 +76,26 @@ func (d *decision) waitedEnough(awaited []Ancestor) bool {
 		d.again(over.Sub(d.Now))
 		return false
 	}
-	names := make([]string, 0, len(awaited))
-	for _, a := range awaited {
-		names = append(names, a.Name)
-	}
 	d.unsettled = true
-	d.plan.Verdicts[0].Message += fmt.Sprintf("; built without waiting longer for %s: nothing happened there for %s (--settle-timeout)", strings.Join(names[:min(len(names), namedAwaited)], ", "), d.SettleTimeout)
+	d.plan.Verdicts[0].Message += fmt.Sprintf("; built without waiting longer for %s: nothing happened there for %s (--settle-timeout)", namesOf(awaited), d.SettleTimeout)
 	return true
 }
 
-// namedAwaited is how many ancestors a message names.
+// namedAwaited is how many ancestors a message names; status.waitingFor has the rest.
 const namedAwaited = 3
+
+// namesOf are the first ancestors by name, and how many more there are.
+func namesOf(awaited []Ancestor) string {
+	var names []string
+	for i, a := range awaited {
+		if i == namedAwaited {
+			names = append(names, fmt.Sprintf("%d more", len(awaited)-i))
+			break
+		}
+		names = append(names, a.Name)
+	}
+	return strings.Join(names, ", ")
+}
 
 // progress is when something happened last on an arm that an ancestor is on, and not
 // before the wait began.

@@ -5,7 +5,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/imagelineage/imagelineage/api/v1alpha1"
 	"github.com/imagelineage/imagelineage/internal/reference"
@@ -55,7 +54,7 @@ func (d *decision) observeTidying() {
 func (d *decision) wouldDo() string {
 	switch step := d.plan.Step.(type) {
 	case nil:
-		return "it would build " + strings.Join(waitingNames(d.awaited()), ", ") + " first"
+		return "it would build " + namesOf(d.awaited()) + " first"
 	case Create:
 		return "it would build: " + d.plan.Verdicts[0].Message
 	case Publish:
@@ -73,20 +72,6 @@ func (d *decision) wouldDo() string {
 
 func (d *decision) wouldCopy(r v1alpha1.Revision) string {
 	return fmt.Sprintf("it would copy %s to %s", reference.ShortDigest(string(r.Digest)), MirrorOf(d.Lineage).Repository)
-}
-
-// maxWaitingNames is how many ancestors a message names; status.waitingFor has the rest.
-const maxWaitingNames = 3
-
-func waitingNames(awaited []Ancestor) []string {
-	var names []string
-	for i, a := range awaited {
-		if i == maxWaitingNames {
-			return append(names, fmt.Sprintf("%d more", len(awaited)-i))
-		}
-		names = append(names, a.Name)
-	}
-	return names
 }
 
 // observeRollout says which workloads would be moved, where the operator only observes.

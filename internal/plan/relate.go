@@ -5,6 +5,8 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,6 +50,44 @@ func NodeOf(l *v1alpha1.ImageLineage) lineage.Node {
 	return n
 }
 
+// ParentOf is an entry of spec.from with all that it says itself. ImplicitParent completes
+// one that names an image, unless it has a Problem, and DeclaredParent the others.
+func ParentOf(from v1alpha1.Parent) Parent {
+	parent := Parent{Name: from.Name, Use: from.As}
+	if parent.Use == "" {
+		parent.Use = v1alpha1.ParentBase
+	}
+	if from.LineageRef != nil {
+		return parent
+	}
+	var err error
+	if parent.Reference, err = reference.ParseTag(string(from.Image)); err != nil {
+		parent.Problem = &Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
+	}
+	return parent
+}
+
+// OnCycle is the problem of a lineage that is its own ancestor, by the way of
+// lineage.Graph.Cycle.
+func OnCycle(way []lineage.Key) *Problem {
+	names := make([]string, 0, len(way))
+	for _, key := range slices.Backward(way) {
+		names = append(names, key.String())
+	}
+	return &Problem{
+		Reason:  v1alpha1.ReasonCycle,
+		Message: fmt.Sprintf("the lineage is its own ancestor: %s. Remove one of these from the spec.from of the next", strings.Join(names, " → ")),
+	}
+}
+
+// TakenBy is the problem of a lineage whose image another one builds already.
+func TakenBy(holder lineage.Key, ref reference.Reference) *Problem {
+	return &Problem{
+		Reason: v1alpha1.ReasonReferenceTaken, Passing: true,
+		Message: fmt.Sprintf("spec.image: %s is built by %s already: remove spec.build here to follow it, or delete the other lineage", ref.Name(), holder),
+	}
+}
+
 // DeclaredParent completes a parent of child that is a lineage of its own, of that key:
 // l, or nil where there is none. The labels are those of the child's namespace.
 func DeclaredParent(parent *Parent, child *v1alpha1.ImageLineage, key lineage.Key, l *v1alpha1.ImageLineage, namespaceLabels map[string]string) {
@@ -71,10 +111,10 @@ func DeclaredParent(parent *Parent, child *v1alpha1.ImageLineage, key lineage.Ke
 }
 
 // ImplicitParent completes a parent of child that is only an image, of which the registry
-// says o. What was accepted before stays in use while the registry has not answered, so
+// says o; nil before the first answer. What was accepted before stays in use while the registry has not answered, so
 // that a restart is no news.
-func ImplicitParent(parent *Parent, child *v1alpha1.ImageLineage, ref reference.Reference, o *Observation, now time.Time) {
-	parent.Reference = ref
+func ImplicitParent(parent *Parent, child *v1alpha1.ImageLineage, o *Observation, now time.Time) {
+	ref := parent.Reference
 	known := knownParent(child, parent.Name, ref)
 	digest, identity, accepted := known.Accepted, known.Identity, now
 	parent.Observed = known.Observed

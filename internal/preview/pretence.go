@@ -119,11 +119,11 @@ func (p *pretence) snapshot(key lineage.Key) plan.Snapshot {
 	if s.Tags, err = plan.TagRuleOf(l); err != nil {
 		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
 	}
-	if p.graph.Cycle(key) != nil {
-		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonCycle, Message: "the lineage is its own ancestor"}
+	if way := p.graph.Cycle(key); way != nil {
+		s.Problem = plan.OnCycle(way)
 	}
 	if holder, held := p.graph.Holder(s.Reference.Name()); held && holder != key && plan.Produced(l) {
-		s.Problem = &plan.Problem{Reason: v1alpha1.ReasonReferenceTaken, Message: fmt.Sprintf("spec.image: %s is built by %s", s.Reference.Name(), holder)}
+		s.Problem = plan.TakenBy(holder, s.Reference)
 	}
 	if current := l.Status.Current; current != nil {
 		// The tag shows what the status tells: where it does not, the operator is about to
@@ -138,16 +138,11 @@ func (p *pretence) snapshot(key lineage.Key) plan.Snapshot {
 func (p *pretence) parents(m *member) []plan.Parent {
 	var out []plan.Parent
 	for _, from := range m.Lineage.Spec.From {
-		parent := plan.Parent{Name: from.Name, Use: from.As}
-		if parent.Use == "" {
-			parent.Use = v1alpha1.ParentBase
-		}
+		parent := plan.ParentOf(from)
 		if from.LineageRef != nil {
 			p.declared(m, plan.ParentKey(m.Lineage.Namespace, *from.LineageRef), &parent)
-		} else if ref, err := reference.ParseTag(string(from.Image)); err != nil {
-			parent.Problem = &plan.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}
-		} else {
-			plan.ImplicitParent(&parent, m.Lineage, ref, nil, p.now)
+		} else if parent.Problem == nil {
+			plan.ImplicitParent(&parent, m.Lineage, nil, p.now)
 		}
 		out = append(out, parent)
 	}
